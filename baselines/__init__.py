@@ -1,0 +1,1 @@
+"""Training with Stable-Baselines3: plugs, policies, train, evaluate, compare, report."""

@@ -1,0 +1,1 @@
+"""Comparing arms over seeds: processes, statistics, plots and the report."""

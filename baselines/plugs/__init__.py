@@ -1,0 +1,1 @@
+"""SB3 plugs for reward designs: VecEnv wrapper, relabelling buffers, VectorEnv bridge."""

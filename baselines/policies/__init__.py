@@ -1,0 +1,1 @@
+"""Feature extractors for SB3 policies, one module per world."""

@@ -1,0 +1,11 @@
+"""The maths of reward designs on arrays; knows nothing of Gymnasium, SB3 or any world."""
+
+from rewardloom.rewards.catalog import DESIGNS as DESIGNS
+from rewardloom.rewards.catalog import make_design as make_design
+from rewardloom.rewards.count import CountDesign as CountDesign
+from rewardloom.rewards.defer import DeferDesign as DeferDesign
+from rewardloom.rewards.design import EpisodeBatch as EpisodeBatch
+from rewardloom.rewards.design import RewardDesign as RewardDesign
+from rewardloom.rewards.design import StepBatch as StepBatch
+from rewardloom.rewards.design import episode_batch as episode_batch
+from rewardloom.rewards.weight import WeightDesign as WeightDesign

@@ -1,0 +1,87 @@
+"""The reward designs that exist, by the name users write in configurations.
+
+Registering a design here makes it reachable from `train` and `compare` and puts it under the
+conformance suite, on every plug.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.rewards.design import RewardDesign
+
+__all__ = ["DESIGNS", "DesignEntry", "design_class", "make_design"]
+
+
+class DesignEntry(NamedTuple):
+    """Where a design lives and how it is tried.
+
+    Attributes:
+        path: "module:class" of the design.
+        wrapper: Name of its plug in `rewardloom.wrappers`, `.wrappers.vector` and
+            `.wrappers.parallel`.
+        summary: One line for listings.
+        example: Keyword arguments for a world with the components `a`, `b`, `c` and the terminal
+            component `outcome`, used by the conformance suite.
+    """
+
+    path: str
+    wrapper: str
+    summary: str
+    example: Mapping[str, Any]
+
+
+DESIGNS: dict[str, DesignEntry] = {
+    "weight": DesignEntry(
+        "rewardloom.rewards.weight:WeightDesign",
+        "WeightReward",
+        "weighted sum of the components",
+        {"weights": {"a": 1.0, "b": -0.5, "outcome": 3.0}},
+    ),
+    "defer": DesignEntry(
+        "rewardloom.rewards.defer:DeferDesign",
+        "DeferReward",
+        "the episode's return, paid at its end",
+        {},
+    ),
+    "count": DesignEntry(
+        "rewardloom.rewards.count:CountDesign",
+        "CountReward",
+        "bonus for seldom visited states",
+        {"coef": 0.5, "resolution": 0.25},
+    ),
+}
+
+
+def design_class(name: str) -> type:
+    """Return the class of the design called `name`.
+
+    Raises:
+        ConfigError: no design has that name; names the nearest.
+    """
+    if name not in DESIGNS:
+        raise ConfigError(unknown_name("reward design", name, DESIGNS))
+    module, _, attribute = DESIGNS[name].path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def make_design(name: str, **kwargs: Any) -> RewardDesign:
+    """Build the design called `name`.
+
+    Raises:
+        ConfigError: unknown design or argument (with the nearest name), or a bad value.
+    """
+    cls = design_class(name)
+    parameters = inspect.signature(cls).parameters
+    refuse_unknown(kwargs, parameters, kind="argument", where=f"of reward design {name!r}")
+    for parameter in parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in kwargs:
+            raise ConfigError(
+                f"Reward design {name!r} needs the argument {parameter.name!r}, for example "
+                f"{dict(DESIGNS[name].example)!r}."
+            )
+    return cls(**kwargs)

@@ -1,0 +1,152 @@
+"""`CountDesign`: a bonus for states that were seldom visited."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.rewards.design import EpisodeBatch, StepBatch
+from rewardloom.typing import BoolN, F64N, F64T
+
+__all__ = ["CountDesign"]
+
+_DIGEST_SIZE = 16  # bytes
+_HASH_ABOVE = 64  # bytes; longer keys are stored as digests
+
+
+class CountDesign:
+    r"""Pays r_t + coef * n(s_{t+1})^{-exponent}, n counting visits over the whole of training.
+
+    With exponent 1/2 this is the bonus of MBIE-EB (Strehl and Littman 2008, section 3.2) on
+    states instead of state-action pairs, as in Bellemare et al. 2016, section 4. The count
+    includes the present visit. Slots of one tick are counted together before any is paid, so the
+    order of slots does not matter. Memory: the counts of all slots, shared.
+
+    Args:
+        coef: Weight of the bonus, at least 0.
+        exponent: At least 0; 1/2 is MBIE-EB's.
+        resolution: Width of the bins that observations fall into; None counts exact values.
+        obs_keys: For Dict observations, the entries that make a state; None takes all.
+
+    Raises:
+        ConfigError: an argument is out of range, or an observation has no entry `obs_keys` names.
+    """
+
+    needs = frozenset({"next_obs"})
+    depends: Literal["step", "episode"] = "step"
+    settles_truncation = False
+
+    def __init__(
+        self,
+        coef: float = 0.1,
+        *,
+        exponent: float = 0.5,
+        resolution: float | None = None,
+        obs_keys: Sequence[str] | None = None,
+    ):
+        if not (np.isfinite(coef) and coef >= 0):
+            raise ConfigError(f"coef must be a finite number >= 0, got {coef!r}.")
+        if not (np.isfinite(exponent) and exponent >= 0):
+            raise ConfigError(f"exponent must be a finite number >= 0, got {exponent!r}.")
+        if resolution is not None and not (np.isfinite(resolution) and resolution > 0):
+            raise ConfigError(f"resolution must be None or a number > 0, got {resolution!r}.")
+        if isinstance(obs_keys, str):
+            raise ConfigError(f"obs_keys must be a list of names, got the string {obs_keys!r}.")
+        self.coef = float(coef)
+        self.exponent = float(exponent)
+        self.resolution = resolution
+        self.obs_keys = None if obs_keys is None else tuple(obs_keys)
+        self._counts: dict[bytes, int] = {}
+        self._bonus = np.zeros(0)
+        self._visits = np.zeros(0)
+
+    def bind(self, names: tuple[str, ...], num_slots: int) -> None:
+        """See `RewardDesign.bind`; the counts stay."""
+        self._bonus = np.zeros(num_slots)
+        self._visits = np.zeros(num_slots)
+
+    def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
+        """See `RewardDesign.begin`; nothing is open between steps."""
+
+    def step(self, batch: StepBatch) -> F64N:
+        """See `RewardDesign.step`."""
+        active = batch.active
+        keys = self._keys(batch.next_obs)
+        counts = self._counts
+        present = [key for key, on in zip(keys, active.tolist(), strict=True) if on]
+        for key in present:
+            counts[key] = counts.get(key, 0) + 1
+        self._visits = np.zeros(len(keys))
+        self._visits[active] = [counts[key] for key in present]
+        self._bonus = np.zeros(len(keys))
+        self._bonus[active] = self.coef * self._visits[active] ** -self.exponent
+        return np.where(active, batch.reward, 0.0) + self._bonus
+
+    def relabel(self, episodes: EpisodeBatch) -> F64T:
+        """See `RewardDesign.relabel`; rows are visited in order and counted."""
+        counts = self._counts
+        visits = np.zeros(len(episodes.reward))
+        for row, key in enumerate(self._keys(episodes.next_obs) if len(visits) else ()):
+            counts[key] = visits[row] = counts.get(key, 0) + 1
+        return episodes.reward + self.coef * np.maximum(visits, 1.0) ** -self.exponent
+
+    def summary(self) -> dict[str, F64N]:
+        """Return `bonus`, what was added, and `visits`, the count of the state reached."""
+        return {"bonus": self._bonus, "visits": self._visits}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the visited keys and their counts."""
+        return {
+            "keys": list(self._counts),
+            "counts": np.fromiter(self._counts.values(), np.int64, len(self._counts)),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the counts."""
+        self._counts = dict(zip(state["keys"], map(int, state["counts"]), strict=True))
+
+    def _keys(self, obs: Any) -> list[bytes]:
+        """Return one key per row of a batch of observations."""
+        rows = _rows(self._select(obs), self.resolution)
+        keys = [row.tobytes() for row in rows]
+        if rows.shape[1] > _HASH_ABOVE:
+            return [_digest(key) for key in keys]
+        return keys
+
+    def _select(self, obs: Any) -> Any:
+        if self.obs_keys is None:
+            return obs
+        if not isinstance(obs, Mapping):
+            raise ConfigError(f"obs_keys={self.obs_keys} needs a Dict observation space.")
+        for key in self.obs_keys:
+            if key not in obs:
+                raise ConfigError(unknown_name("observation key", key, obs, where="in obs_keys"))
+        return {key: obs[key] for key in self.obs_keys}
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.blake2b(key, digest_size=_DIGEST_SIZE).digest()
+
+
+def _rows(obs: Any, resolution: float | None) -> np.ndarray:
+    """Return a batch of observations as (N, bytes) uint8, Dict and Tuple entries side by side."""
+    if isinstance(obs, Mapping):
+        return np.hstack([_rows(obs[key], resolution) for key in sorted(obs)])
+    if isinstance(obs, tuple):
+        return np.hstack([_rows(part, resolution) for part in obs])
+    array = np.asarray(obs)
+    if array.dtype == object or array.dtype.kind in "US":
+        digests = [_digest(str(value).encode()) for value in array.ravel()]
+        array = np.frombuffer(b"".join(digests), np.uint8)
+        array = array.reshape(*np.shape(obs), _DIGEST_SIZE)
+    elif array.dtype.kind == "f":
+        # + 0.0 turns -0.0 into 0.0, which is the same state
+        array = (np.floor(array / resolution) if resolution else array.astype(np.float64)) + 0.0
+    elif resolution:
+        array = np.floor_divide(array, resolution) + 0.0
+    flat = np.ascontiguousarray(array.reshape(len(array), -1))
+    return flat.view(np.uint8).reshape(len(array), -1)

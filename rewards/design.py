@@ -1,0 +1,219 @@
+"""The one form every reward design has: a batch-first object that every plug drives.
+
+- `StepBatch`: one tick of N slots.
+- `EpisodeBatch`: whole episodes, flat arrays plus offsets.
+- `RewardDesign`: the protocol of a design.
+- `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
+
+A *slot* is one environment, one sub-environment of a vector, or one agent of a multi-agent world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.typing import BoolE, BoolN, F64N, F64NK, F64T, F64TK, I64E1
+
+__all__ = [
+    "COLUMNS",
+    "EpisodeBatch",
+    "RewardDesign",
+    "StepBatch",
+    "check_needs",
+    "check_on_truncation",
+    "episode_batch",
+]
+
+COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
+"""Names a design may ask for in `needs` and then finds in `StepBatch.extra`."""
+
+_NEEDS = COLUMNS | {"components", "obs", "action", "next_obs"}
+
+
+class StepBatch(NamedTuple):
+    """One tick of N slots.
+
+    The arrays belong to the plug, which may overwrite them at the next tick: a design copies what
+    it keeps and never writes into them.
+
+    Attributes:
+        reward: (N,) float64, the reward below the design.
+        components: (N, K) float64 in the order of `bind`'s names; K = 0 where the world has none.
+        terminated: (N,) bool, the task ended the episode.
+        truncated: (N,) bool, a limit ended the episode.
+        active: (N,) bool. False marks an autoreset tick or a dead agent: such a slot is paid 0 and
+            no state of it changes.
+        failed: (N,) bool, the infrastructure failed at this step; the episode is not settled.
+        obs: batch of observations acted upon, only if "obs" is in `needs`.
+        action: batch of actions, only if "action" is in `needs`.
+        next_obs: batch of observations reached (the true final one at an episode's end), only if
+            "next_obs" is in `needs`.
+        extra: column name -> (N,) array, for the names of `COLUMNS` in `needs`. Rows of inactive
+            slots hold None or 0 and mean nothing.
+    """
+
+    reward: F64N
+    components: F64NK
+    terminated: BoolN
+    truncated: BoolN
+    active: BoolN
+    failed: BoolN
+    obs: Any = None
+    action: Any = None
+    next_obs: Any = None
+    extra: Mapping[str, Any] | None = None
+
+
+class EpisodeBatch(NamedTuple):
+    """E finished episodes as flat arrays; episode e owns the rows offsets[e]:offsets[e + 1].
+
+    Attributes:
+        reward: (T,) float64.
+        components: (T, K) float64.
+        offsets: (E + 1,) int64, starting at 0 and ending at T.
+        terminated, truncated, failed: (E,) bool, how each episode ended.
+        obs, action, next_obs, extra: as in `StepBatch`, with T rows.
+        scores: (T,) float64 given by the caller, for designs that spread a return by scores.
+        start: column name -> (E,) array, the columns of `extra` at reset.
+    """
+
+    reward: F64T
+    components: F64TK
+    offsets: I64E1
+    terminated: BoolE
+    truncated: BoolE
+    failed: BoolE
+    obs: Any = None
+    action: Any = None
+    next_obs: Any = None
+    scores: Any = None
+    extra: Mapping[str, Any] | None = None
+    start: Mapping[str, Any] | None = None
+
+
+@runtime_checkable
+class RewardDesign(Protocol):
+    """A reward design: maths on arrays that knows nothing of any environment library.
+
+    Attributes:
+        needs: What the plug must fill: "components", "obs", "action", "next_obs" and names of
+            `COLUMNS`.
+        depends: What a payment depends on. "step": this step and the slot's past, so `step` is
+            exact online. "episode": the whole episode.
+        settles_truncation: True if a truncated episode is treated as an ending; the plug then also
+            clears the bootstrap (it reports the step as terminated).
+    """
+
+    needs: frozenset[str]
+    depends: Literal["step", "episode"]
+    settles_truncation: bool
+
+    def bind(self, names: tuple[str, ...], num_slots: int) -> None:
+        """Learn the component names and the number of slots; drop every open episode.
+
+        Raises:
+            ConfigError: a component that the design names does not exist.
+        """
+        ...
+
+    def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
+        """Start a new episode in the slots that are True; what was open there is dropped.
+
+        `extra` holds the needed columns at reset (rows of other slots mean nothing), or None where
+        the plug has none.
+        """
+        ...
+
+    def step(self, batch: StepBatch) -> F64N:
+        """Return the (N,) rewards of one tick as a new array; ended slots are closed."""
+        ...
+
+    def relabel(self, episodes: EpisodeBatch) -> F64T:
+        """Return the (T,) rewards of whole episodes: the reference for every other path."""
+        ...
+
+    def summary(self) -> dict[str, F64N]:
+        """Return columns, each (N,), that say what the design did at the last tick.
+
+        The keys are the same at every tick; plugs write them into `info` under the design's name.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the design remembers between episodes; open episodes are not part of it."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, on any number of slots."""
+        ...
+
+
+def check_needs(design: RewardDesign) -> None:
+    """Raise `ConfigError` if `design.needs` names something no plug can fill."""
+    for name in sorted(design.needs - _NEEDS):
+        raise ConfigError(
+            unknown_name("column", name, _NEEDS, where=f"in {type(design).__name__}.needs")
+        )
+
+
+def check_on_truncation(value: str) -> bool:
+    """Return whether `on_truncation` settles truncated episodes, or raise `ConfigError`."""
+    if value not in ("raw", "settle"):
+        raise ConfigError(unknown_name("on_truncation", value, ("raw", "settle")))
+    return value == "settle"
+
+
+def episode_batch(
+    rewards: Sequence[Any],
+    components: Sequence[Any] | None = None,
+    *,
+    terminated: Any = True,
+    truncated: Any = False,
+    failed: Any = False,
+    extra: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+    obs: Any = None,
+    action: Any = None,
+    next_obs: Any = None,
+    scores: Any = None,
+) -> EpisodeBatch:
+    """Build an `EpisodeBatch` from one reward array and one component array per episode.
+
+    Args:
+        rewards: E arrays of shape (T_e,).
+        components: E arrays of shape (T_e, K), or None for worlds without components.
+        terminated: One bool, or E of them. Likewise `truncated` and `failed`.
+        extra: column name -> (T,) array over all episodes laid end to end.
+        start: column name -> (E,) array.
+        obs: (T, ...) array. Likewise `action`, `next_obs` and `scores`.
+    """
+    lengths = [len(r) for r in rewards]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    total, count = int(offsets[-1]), len(lengths)
+    flat = np.concatenate([np.asarray(r, np.float64) for r in rewards]) if count else np.zeros(0)
+    if components is None:
+        table = np.zeros((total, 0))
+    else:
+        table = np.concatenate([np.asarray(c, np.float64) for c in components])
+
+    def flags(value: Any) -> BoolE:
+        return np.broadcast_to(np.asarray(value, bool), (count,)).copy()
+
+    return EpisodeBatch(
+        flat,
+        table,
+        offsets,
+        flags(terminated),
+        flags(truncated),
+        flags(failed),
+        obs=obs,
+        action=action,
+        next_obs=next_obs,
+        scores=scores,
+        extra=extra,
+        start=start,
+    )
