@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolE", "BoolN", "F64N", "F64NK", "F64T", "F64TK", "I64E1"]
+__all__ = ["F64N", "F64NK", "F64T", "F64TK", "I64E1", "BoolE", "BoolN"]
 
 BoolN: TypeAlias = NDArray[np.bool_]
 BoolE: TypeAlias = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rewardloom.rewards.design import EpisodeBatch, StepBatch, check_on_truncation
-from rewardloom.typing import BoolN, F64N, F64T
+from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["DeferDesign"]
 

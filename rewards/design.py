@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.typing import BoolE, BoolN, F64N, F64NK, F64T, F64TK, I64E1
+from rewardloom.typing import F64N, F64NK, F64T, F64TK, I64E1, BoolE, BoolN
 
 __all__ = [
     "COLUMNS",

@@ -10,7 +10,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import EpisodeBatch, StepBatch
-from rewardloom.typing import BoolN, F64N, F64T
+from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["WeightDesign"]
 
