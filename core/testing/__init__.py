@@ -1,1 +1,6 @@
-"""See the modules of this package."""
+"""Helpers for testing worlds and reward designs, for users too."""
+
+from rewardloom.testing.worlds import COMPONENTS as COMPONENTS
+from rewardloom.testing.worlds import ComponentWorld as ComponentWorld
+from rewardloom.testing.worlds import NullEnv as NullEnv
+from rewardloom.testing.worlds import NullVectorEnv as NullVectorEnv
