@@ -1,1 +1,9 @@
-"""See the modules of this package."""
+"""Plugs for reward designs on one `gymnasium.Env`; `vector` and `parallel` hold the twins."""
+
+from rewardloom.wrappers.components import Component as Component
+from rewardloom.wrappers.components import RewardComponents as RewardComponents
+from rewardloom.wrappers.components import Transition as Transition
+from rewardloom.wrappers.count import CountReward as CountReward
+from rewardloom.wrappers.defer import DeferReward as DeferReward
+from rewardloom.wrappers.design import DesignReward as DesignReward
+from rewardloom.wrappers.weight import WeightReward as WeightReward

@@ -1,1 +1,8 @@
-"""See the modules of this package."""
+"""Plugs for reward designs on a `gymnasium.vector.VectorEnv`: one design for all of it."""
+
+from rewardloom.wrappers.vector.components import RewardComponents as RewardComponents
+from rewardloom.wrappers.vector.design import DesignReward as DesignReward
+from rewardloom.wrappers.vector.designs import CountReward as CountReward
+from rewardloom.wrappers.vector.designs import DeferReward as DeferReward
+from rewardloom.wrappers.vector.designs import WeightReward as WeightReward
+from rewardloom.wrappers.vector.infos import step_components as step_components

@@ -1,0 +1,164 @@
+"""`DesignReward`: the plug that drives one reward design on one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, Generic, SupportsFloat, TypeVar
+
+import gymnasium as gym
+import numpy as np
+
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.design import COLUMNS, RewardDesign, StepBatch
+from rewardloom.wrappers.batching import batch_of_one
+from rewardloom.wrappers.plug import (
+    column_error,
+    read_components,
+    refuse_equal_names,
+    require_names,
+)
+
+__all__ = ["DesignReward"]
+
+ObsType = TypeVar("ObsType")
+ActType = TypeVar("ActType")
+
+_ONE = np.ones(1, bool)
+
+
+class DesignReward(
+    gym.Wrapper[ObsType, ActType, ObsType, ActType],
+    gym.utils.RecordConstructorArgs,
+    Generic[ObsType, ActType],
+):
+    """Replaces the reward by what a `RewardDesign` pays; changes nothing else.
+
+    Observations, actions and components pass untouched. `info` is copied, never changed in place,
+    and gains `raw_reward` (the world's own reward, written by the innermost plug), `info[name]`
+    (what the design did, as floats), and at an episode's last step `episode_raw_return`.
+
+    A design with memory learns from this environment alone: in a vector of environments use the
+    twin in `rewardloom.wrappers.vector`, which shares one design among all.
+
+    Args:
+        env: The environment. Put TimeLimit inside, so that the design sees the truncation.
+        design: The design; one object serves one plug.
+        name: Key of the design's entry in `info`.
+        columns: info column -> function (obs, info) -> value, for designs that need a column
+            (such as "caption") which the world does not give.
+        recorded: Constructor arguments of a subclass, kept for the environment's spec. A plug
+            made from a design object directly rebuilds from its spec but has no JSON form.
+
+    Raises:
+        ConfigError: `env` is a vector, two designs share a name, the design reads components of a
+            world that declares none, or names one that does not exist.
+        ComponentError: at `step`, a component is missing, unexpected or not finite.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        design: RewardDesign,
+        *,
+        name: str,
+        columns: Mapping[str, Callable[[Any, dict[str, Any]], Any]] | None = None,
+    ):
+        gym.utils.RecordConstructorArgs.__init__(self, design=design, name=name, columns=columns)
+        if not isinstance(env, gym.Env):
+            raise ConfigError(
+                f"{type(self).__name__} takes one gymnasium.Env, got {type(env).__name__}. Vectors "
+                "have a twin of the same name in rewardloom.wrappers.vector, PettingZoo worlds in "
+                "rewardloom.wrappers.parallel, SB3 VecEnvs rewardloom.baselines.plugs."
+            )
+        gym.Wrapper.__init__(self, env)
+        refuse_equal_names(name, env)
+        self.design = design
+        self.design_name = name
+        self._names = require_names(design, env)
+        design.bind(self._names, 1)
+        self._columns = dict(columns or {})
+        self._extra_names = sorted(design.needs & COLUMNS)
+        self._getter = itemgetter(*self._names) if self._names else None
+        self._batch = StepBatch(
+            reward=np.zeros(1),
+            components=np.zeros((1, len(self._names))),
+            terminated=np.zeros(1, bool),
+            truncated=np.zeros(1, bool),
+            active=_ONE,
+            failed=np.zeros(1, bool),
+        )
+        self._transition = bool(design.needs - {"components"})
+        self._obs: Any = None
+        self._steps = 0
+        self._raw_return = 0.0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Start an episode; what the design had open is dropped."""
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._obs = obs
+        self._steps = 0
+        self._raw_return = 0.0
+        self.design.begin(_ONE, self._extra(obs, info) if self._extra_names else None)
+        return obs, info
+
+    def step(self, action: ActType) -> tuple[ObsType, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment and pay what the design says."""
+        obs, raw, terminated, truncated, info = self.env.step(action)
+        self._steps += 1
+        raw = float(raw)
+        failed = info.get("infra_failure", False)
+        batch = self._batch
+        batch.reward[0] = raw
+        batch.terminated[0] = terminated
+        batch.truncated[0] = truncated
+        batch.failed[0] = failed
+        if self._getter is not None:
+            batch.components[0] = read_components(info, self._names, self._getter, self._where)
+        if self._transition:
+            batch = self._with_transition(batch, action, obs, info)
+        paid = float(self.design.step(batch)[0])
+
+        info = {**info}
+        self._raw_return += info.setdefault("raw_reward", raw)
+        info[self.design_name] = {k: float(v[0]) for k, v in self.design.summary().items()}
+        if terminated or truncated:
+            info.setdefault("episode_raw_return", self._raw_return)
+            if truncated and self.design.settles_truncation and not failed:
+                terminated = True
+        return obs, paid, terminated, truncated, info
+
+    def _with_transition(
+        self, batch: StepBatch, action: Any, obs: Any, info: dict[str, Any]
+    ) -> StepBatch:
+        needs, space = self.design.needs, self.env.observation_space
+        filled = batch._replace(
+            obs=batch_of_one(space, self._obs) if "obs" in needs else None,
+            action=batch_of_one(self.env.action_space, action) if "action" in needs else None,
+            next_obs=batch_of_one(space, obs) if "next_obs" in needs else None,
+            extra=self._extra(obs, info) if self._extra_names else None,
+        )
+        self._obs = obs
+        return filled
+
+    def _extra(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
+        """Return the info columns that the design needs, each as an array of one."""
+        extra = {}
+        for column in self._extra_names:
+            if column in self._columns:
+                value = self._columns[column](obs, info)
+            elif column in info:
+                value = info[column]
+            elif column == "is_success":
+                value = False
+            else:
+                raise column_error(column, self.design, self._where())
+            array = np.empty(1, object if isinstance(value, str | dict) else np.float64)
+            array[0] = value
+            extra[column] = array
+        return extra
+
+    def _where(self) -> str:
+        return f"step {self._steps} of {self.env}"

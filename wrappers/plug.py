@@ -1,0 +1,138 @@
+"""What the plugs of every API share: checks at construction and the wording of errors.
+
+- `require_names`: the component names a design is bound to.
+- `refuse_equal_names`: two designs of one stack never share a name.
+- `component_error`: the error for a component that is missing, unexpected or not finite.
+- `read_components`: one step's components from an info dict, checked.
+- `column_error`: the error for an info column that a design needs and a step lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rewardloom.components import COMPONENT_NAME, reward_component_names, sub_env_attributes
+from rewardloom.errors import ComponentError, ConfigError
+from rewardloom.rewards.design import RewardDesign, check_needs
+
+__all__ = [
+    "check_name",
+    "column_error",
+    "component_error",
+    "design_names",
+    "read_components",
+    "refuse_equal_names",
+    "require_names",
+]
+
+
+def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
+    """Return the components a design reads on `env`; empty if it reads none.
+
+    Raises:
+        ConfigError: the design reads components and the world declares none.
+    """
+    check_needs(design)
+    if "components" not in design.needs:
+        return ()
+    names = reward_component_names(env)
+    if not names:
+        raise ConfigError(
+            f"{type(design).__name__} reads reward components, but {env} declares none. Wrap it "
+            "in rewardloom.wrappers.RewardComponents first."
+        )
+    return names
+
+
+def check_name(name: str) -> None:
+    """Raise `ConfigError` unless `name` can be a design's key in `info`."""
+    if not isinstance(name, str) or not COMPONENT_NAME.fullmatch(name):
+        raise ConfigError(f"A design's name matches [a-z][a-z0-9_]*, got {name!r}.")
+
+
+def design_names(env: Any) -> Iterator[str]:
+    """Yield the names of the designs in a stack, outermost first, sub-environments last."""
+    layer = env
+    while layer is not None:
+        if "design_name" in vars(layer):
+            yield layer.design_name
+        base, layer = layer, vars(layer).get("venv", vars(layer).get("env"))
+        if layer is None:
+            held = sub_env_attributes(base, "design_name")
+            yield from (held or [])[:1]
+
+
+def refuse_equal_names(name: str, env: Any) -> None:
+    """Raise `ConfigError` if a design below already writes its info under `name`."""
+    check_name(name)
+    if name in design_names(env):
+        raise ConfigError(
+            f"Two reward designs of one stack are called {name!r} and would overwrite each "
+            f"other's info. Give one of them another name=."
+        )
+
+
+def component_error(
+    names: tuple[str, ...], values: Mapping[str, Any] | None, where: str
+) -> ComponentError | None:
+    """Return the error that says which component is wrong, where, and what to do, if one is."""
+    if values is None:
+        return ComponentError(
+            f"info['reward_components'] is missing at {where}; the world declares {names}. Every "
+            "step's info, the last one included, must carry it."
+        )
+    for name in names:
+        if name not in values:
+            return ComponentError(
+                f"Reward component {name!r} is missing at {where}. Give it at every step "
+                "(0.0 where it has no value), or take it out of reward_components."
+            )
+        if not math.isfinite(values[name]):
+            return ComponentError(
+                f"Reward component {name!r} is {values[name]!r} at {where}. Components must be "
+                "finite; mend the world or map the value before it reaches info."
+            )
+    for name in values:
+        if name not in names:
+            return ComponentError(
+                f"Unexpected reward component {name!r} at {where}. Declare it in "
+                f"reward_components, which are {names}."
+            )
+    return None
+
+
+def read_components(
+    info: Mapping[str, Any],
+    names: tuple[str, ...],
+    getter: Callable[[Any], Any],
+    where: Callable[[], str],
+) -> Any:
+    """Return the values of `names` from one info dict.
+
+    Args:
+        info: A step's info.
+        names: The declared names.
+        getter: `operator.itemgetter(*names)`.
+        where: Gives the place for an error message.
+    """
+    values = info.get("reward_components")
+    try:
+        row = getter(values)
+        sound = len(values) == len(names) and math.isfinite(sum(row) if len(names) > 1 else row)
+    except (KeyError, TypeError):
+        row, sound = None, False
+    if not sound:
+        error = component_error(names, values, where())
+        if error is not None:
+            raise error from None
+    return row
+
+
+def column_error(column: str, design: RewardDesign, where: str) -> ConfigError:
+    """Return the error for an info column that a design needs and a step lacks."""
+    return ConfigError(
+        f"{type(design).__name__} needs info[{column!r}], which is missing at {where}. Let the "
+        f"world give it at reset and at every step, or pass a function (obs, info) -> {column}."
+    )

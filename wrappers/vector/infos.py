@@ -1,0 +1,150 @@
+"""Reads vector infos, in every autoreset mode, into arrays aligned with `rewards`.
+
+- `step_components`: the components that belong to a step.
+- `step_column`: any other info entry that belongs to a step.
+- `reset_column`: an info entry of the episodes that have just begun.
+
+In SAME_STEP mode what belongs to a step that ended an episode is in `infos["final_info"]`, where
+its mask is True; everything else is at the top level. A NEXT_STEP autoreset tick has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rewardloom.errors import ComponentError
+from rewardloom.typing import F64NK, BoolN
+from rewardloom.wrappers.plug import component_error
+
+__all__ = ["reset_column", "step_column", "step_components"]
+
+
+def step_components(
+    infos: Mapping[str, Any], names: tuple[str, ...], num_envs: int
+) -> tuple[F64NK, BoolN]:
+    """Return the components that belong to `rewards` of the same step.
+
+    Args:
+        infos: What a VectorEnv's `step` returned last.
+        names: The declared components, in the order wanted.
+        num_envs: Number of sub-environments.
+
+    Returns:
+        values (N, K) float64, 0 where absent, and present (N,) bool: False marks an autoreset
+        tick.
+
+    Raises:
+        ComponentError: a component is missing, unexpected or not finite where others are present.
+    """
+    values = np.zeros((num_envs, len(names)))
+    present = np.zeros(num_envs, bool)
+    table = infos.get("reward_components")
+    if table is not None:
+        mask = infos["_reward_components"]
+        _fill(values, table, mask, names)
+        present |= mask
+    final = infos.get("final_info")
+    if final is not None:
+        ended = infos["_final_info"]
+        present[ended] = False
+        table = final.get("reward_components")
+        if table is not None:
+            mask = final["_reward_components"] & ended
+            _fill(values, table, mask, names)
+            present |= mask
+    return values, present
+
+
+def _fill(values: F64NK, table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> None:
+    """Write a table of components into the rows of `values` where `mask` is True."""
+    whole = mask.all()
+    try:
+        for k, name in enumerate(names):
+            if whole:
+                values[:, k] = table[name]
+            else:
+                values[mask, k] = table[name][mask]
+    except KeyError:
+        raise _error(table, mask, names) from None
+    if len(table) != 2 * len(names) or not np.isfinite(values.sum()):
+        error = _error(table, mask, names)
+        if error is not None:
+            raise error
+    if not whole:
+        _check_masks(table, mask, names)
+
+
+def _check_masks(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> None:
+    """A component that only some of the sub-environments gave is an error."""
+    for name in names:
+        given = table.get(f"_{name}")
+        if given is not None and (mask & ~given).any():
+            raise _missing(name, int(np.flatnonzero(mask & ~given)[0]))
+
+
+def _error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> ComponentError | None:
+    """Find the first sub-environment whose components do not fit."""
+    keys = [key for key in table if not (key.startswith("_") and key[1:] in table)]
+    for index in np.flatnonzero(mask).tolist():
+        row = {
+            key: table[key][index]
+            for key in keys
+            if f"_{key}" not in table or table[f"_{key}"][index]
+        }
+        error = component_error(names, row, f"this step of sub-environment {index}")
+        if error is not None:
+            return error
+    return None
+
+
+def _missing(name: str, index: int) -> ComponentError:
+    return ComponentError(
+        f"Reward component {name!r} is missing at this step of sub-environment {index}, while "
+        "others gave it. Every sub-environment must give every component at every step."
+    )
+
+
+def step_column(infos: Mapping[str, Any], key: str, num_envs: int) -> tuple[Any, BoolN] | None:
+    """Return `infos[key]` aligned with `rewards`, and where it is present; None if nowhere.
+
+    A nested entry comes back as an object array of dicts.
+    """
+    top = reset_column(infos, key)
+    final = infos.get("final_info")
+    if final is None or key not in final:
+        if top is None or final is None:
+            return top
+        values, present = top
+        return values, present & ~infos["_final_info"]
+    ended = infos["_final_info"]
+    late = reset_column(final, key)
+    assert late is not None
+    late_values, late_present = late
+    if top is None:
+        return late_values, late_present & ended
+    values, present = top
+    dtype = np.result_type(values.dtype, late_values.dtype)
+    values = values.astype(dtype)
+    values[ended] = late_values[ended]
+    return values, np.where(ended, late_present, present)
+
+
+def reset_column(infos: Mapping[str, Any], key: str) -> tuple[Any, BoolN] | None:
+    """Return the top-level `infos[key]` and its mask, or None where it is absent."""
+    if key not in infos:
+        return None
+    values, mask = infos[key], infos[f"_{key}"]
+    if isinstance(values, Mapping):
+        values = _dict_rows(values, mask)
+    return values, mask
+
+
+def _dict_rows(table: Mapping[str, Any], mask: BoolN) -> np.ndarray:
+    rows = np.full(len(mask), None, dtype=object)
+    names = [key for key in table if f"_{key}" in table]
+    for index in np.flatnonzero(mask).tolist():
+        rows[index] = {k: table[k][index] for k in names if table[f"_{k}"][index]}
+    return rows
