@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -24,7 +25,8 @@ class CountDesign:
     With exponent 1/2 this is the bonus of MBIE-EB (Strehl and Littman 2008, section 3.2) on
     states instead of state-action pairs, as in Bellemare et al. 2016, section 4. The count
     includes the present visit. Slots of one tick are counted together before any is paid, so the
-    order of slots does not matter. Memory: the counts of all slots, shared.
+    order of slots does not matter. Memory: the counts of all slots, shared; set `update_counts` to
+    False to freeze them.
 
     Args:
         coef: Weight of the bonus, at least 0.
@@ -60,7 +62,8 @@ class CountDesign:
         self.exponent = float(exponent)
         self.resolution = resolution
         self.obs_keys = None if obs_keys is None else tuple(obs_keys)
-        self._counts: dict[bytes, int] = {}
+        self._counts: Counter[bytes] = Counter()
+        self.update_counts = True
         self._bonus = np.zeros(0)
         self._visits = np.zeros(0)
 
@@ -74,25 +77,20 @@ class CountDesign:
 
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
-        active = batch.active
-        keys = self._keys(batch.next_obs)
-        counts = self._counts
-        present = [key for key, on in zip(keys, active.tolist(), strict=True) if on]
-        for key in present:
-            counts[key] = counts.get(key, 0) + 1
-        self._visits = np.zeros(len(keys))
-        self._visits[active] = [counts[key] for key in present]
-        self._bonus = np.zeros(len(keys))
+        keys, active = self._keys(batch.next_obs), batch.active
+        if active.all():
+            self._visits = np.array(self._visit(keys), np.float64)
+            self._bonus = self.coef * self._visits**-self.exponent
+            return batch.reward + self._bonus
+        self._visits, self._bonus = np.zeros(len(active)), np.zeros(len(active))
+        self._visits[active] = self._visit([keys[i] for i in np.flatnonzero(active)])
         self._bonus[active] = self.coef * self._visits[active] ** -self.exponent
         return np.where(active, batch.reward, 0.0) + self._bonus
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; rows are visited in order and counted."""
-        counts = self._counts
-        visits = np.zeros(len(episodes.reward))
-        for row, key in enumerate(self._keys(episodes.next_obs) if len(visits) else ()):
-            counts[key] = visits[row] = counts.get(key, 0) + 1
-        return episodes.reward + self.coef * np.maximum(visits, 1.0) ** -self.exponent
+        visits = [count for key in self._keys(episodes.next_obs) for count in self._visit([key])]
+        return episodes.reward + self.coef * np.asarray(visits, np.float64) ** -self.exponent
 
     def summary(self) -> dict[str, F64N]:
         """Return `bonus`, what was added, and `visits`, the count of the state reached."""
@@ -107,15 +105,22 @@ class CountDesign:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the counts."""
-        self._counts = dict(zip(state["keys"], map(int, state["counts"]), strict=True))
+        self._counts = Counter(dict(zip(state["keys"], map(int, state["counts"]), strict=True)))
+
+    def _visit(self, keys: list[bytes]) -> list[int]:
+        """Count a tick's keys, all before any is read; return each one's count, at least 1."""
+        counts = self._counts
+        if self.update_counts:
+            counts.update(keys)
+            return list(map(counts.__getitem__, keys))
+        return [counts[key] or 1 for key in keys]
 
     def _keys(self, obs: Any) -> list[bytes]:
         """Return one key per row of a batch of observations."""
         rows = _rows(self._select(obs), self.resolution)
-        keys = [row.tobytes() for row in rows]
-        if rows.shape[1] > _HASH_ABOVE:
-            return [_digest(key) for key in keys]
-        return keys
+        width = rows.shape[1]
+        keys = rows.view(np.dtype((np.void, width))).ravel().tolist()
+        return [_digest(key) for key in keys] if width > _HASH_ABOVE else keys
 
     def _select(self, obs: Any) -> Any:
         if self.obs_keys is None:
@@ -135,7 +140,7 @@ def _digest(key: bytes) -> bytes:
 def _rows(obs: Any, resolution: float | None) -> np.ndarray:
     """Return a batch of observations as (N, bytes) uint8, Dict and Tuple entries side by side."""
     if isinstance(obs, Mapping):
-        return np.hstack([_rows(obs[key], resolution) for key in sorted(obs)])
+        return np.hstack([_rows(obs[key], resolution) for key in obs])
     if isinstance(obs, tuple):
         return np.hstack([_rows(part, resolution) for part in obs])
     array = np.asarray(obs)
@@ -145,8 +150,8 @@ def _rows(obs: Any, resolution: float | None) -> np.ndarray:
         array = array.reshape(*np.shape(obs), _DIGEST_SIZE)
     elif array.dtype.kind == "f":
         # + 0.0 turns -0.0 into 0.0, which is the same state
-        array = (np.floor(array / resolution) if resolution else array.astype(np.float64)) + 0.0
+        array = (np.floor(array / resolution) if resolution else array) + 0.0
     elif resolution:
         array = np.floor_divide(array, resolution) + 0.0
     flat = np.ascontiguousarray(array.reshape(len(array), -1))
-    return flat.view(np.uint8).reshape(len(array), -1)
+    return flat.view(np.uint8)

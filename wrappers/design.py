@@ -134,7 +134,8 @@ class DesignReward(
         self, batch: StepBatch, action: Any, obs: Any, info: dict[str, Any]
     ) -> StepBatch:
         needs, space = self.design.needs, self.env.observation_space
-        filled = batch._replace(
+        filled = StepBatch(
+            *batch[:6],
             obs=batch_of_one(space, self._obs) if "obs" in needs else None,
             action=batch_of_one(self.env.action_space, action) if "action" in needs else None,
             next_obs=batch_of_one(space, obs) if "next_obs" in needs else None,

@@ -22,6 +22,7 @@ __all__ = [
     "column_error",
     "component_error",
     "design_names",
+    "raise_component_error",
     "read_components",
     "refuse_equal_names",
     "require_names",
@@ -103,6 +104,15 @@ def component_error(
     return None
 
 
+def raise_component_error(
+    names: tuple[str, ...], values: Mapping[str, Any] | None, where: str
+) -> None:
+    """Raise what `component_error` finds, if anything."""
+    error = component_error(names, values, where)
+    if error is not None:
+        raise error from None
+
+
 def read_components(
     info: Mapping[str, Any],
     names: tuple[str, ...],
@@ -117,16 +127,14 @@ def read_components(
         getter: `operator.itemgetter(*names)`.
         where: Gives the place for an error message.
     """
-    values = info.get("reward_components")
+    values: Any = info.get("reward_components")
     try:
         row = getter(values)
         sound = len(values) == len(names) and math.isfinite(sum(row) if len(names) > 1 else row)
     except (KeyError, TypeError):
         row, sound = None, False
     if not sound:
-        error = component_error(names, values, where())
-        if error is not None:
-            raise error from None
+        raise_component_error(names, values, where())
     return row
 
 

@@ -13,7 +13,7 @@ from rewardloom.components import reward_component_names, terminal_component_nam
 from rewardloom.errors import ConfigError
 from rewardloom.typing import F64N, BoolN
 from rewardloom.wrappers.sources import Source, Transition, parse_sources, terminal_subset
-from rewardloom.wrappers.vector.infos import step_components
+from rewardloom.wrappers.vector.infos import carried_column, final_obs, step_components
 
 __all__ = ["RewardComponents"]
 
@@ -78,7 +78,8 @@ class RewardComponents(gym.vector.VectorWrapper):
         ended = (terminated | truncated) & active
         same_step = self._mode is AutoresetMode.SAME_STEP
         late = ended if same_step else np.zeros(self.num_envs, bool)
-        transition = Transition(self._obs, actions, obs, rewards, terminated, truncated, infos)
+        reached = final_obs(self.single_observation_space, obs, infos)
+        transition = Transition(self._obs, actions, reached, rewards, terminated, truncated, infos)
         table = {}
         if self._inner:
             values, _ = step_components(infos, self._inner, self.num_envs)
@@ -90,7 +91,9 @@ class RewardComponents(gym.vector.VectorWrapper):
             table[source.name] = column
         self._obs = obs
         self._resuming = ended if self._mode is AutoresetMode.NEXT_STEP else self._resuming
-        infos = {**infos, **_masked(table, active & ~late)}
+        raw = carried_column(infos, "raw_reward", rewards)
+        infos = {**infos, "raw_reward": raw, "_raw_reward": active}
+        infos |= _masked(table, active & ~late)
         if late.any():
             infos["final_info"] = {**infos.get("final_info", {}), **_masked(table, late)}
             infos["_final_info"] = late

@@ -12,14 +12,20 @@ from gymnasium.vector import AutoresetMode
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import COLUMNS, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
-from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
+from rewardloom.wrappers.batching import batch_rows, row_of
 from rewardloom.wrappers.plug import (
     column_error,
-    component_error,
+    raise_component_error,
     refuse_equal_names,
     require_names,
 )
-from rewardloom.wrappers.vector.infos import reset_column, step_column, step_components
+from rewardloom.wrappers.vector.infos import (
+    carried_column,
+    final_obs,
+    reset_column,
+    step_column,
+    step_components,
+)
 
 __all__ = ["DesignReward"]
 
@@ -132,11 +138,9 @@ class DesignReward(gym.vector.VectorWrapper):
         values, present = step_components(infos, self._names, self.num_envs)
         if not (present | ~active).all():
             index = int(np.flatnonzero(active & ~present)[0])
-            error = component_error(
+            raise_component_error(
                 self._names, None, f"tick {self._ticks} of sub-environment {index}"
             )
-            assert error is not None
-            raise error
         return values
 
     def _failed(self, infos: dict[str, Any]) -> BoolN:
@@ -148,12 +152,9 @@ class DesignReward(gym.vector.VectorWrapper):
     ) -> dict[str, Any]:
         """Return a copy of `infos` with the raw rewards and what the design did."""
         infos = {**infos}
-        raw = rewards
-        found = step_column(infos, "raw_reward", self.num_envs)
-        if found is not None:
-            raw = np.where(found[1], found[0], rewards)
+        raw = carried_column(infos, "raw_reward", rewards)
         self._raw_returns += np.where(active, raw, 0.0)
-        infos["raw_reward"], infos["_raw_reward"] = np.array(raw), active.copy()
+        infos["raw_reward"], infos["_raw_reward"] = raw, active.copy()
         did = {}
         for key, column in self.design.summary().items():
             did[key], did[f"_{key}"] = column.copy(), active
@@ -161,10 +162,7 @@ class DesignReward(gym.vector.VectorWrapper):
         return infos
 
     def _close(self, infos: dict[str, Any], ended: BoolN) -> dict[str, Any]:
-        total = np.where(ended, self._raw_returns, 0.0)
-        found = step_column(infos, "episode_raw_return", self.num_envs)
-        if found is not None:
-            total = np.where(found[1] & ended, found[0], total)
+        total = carried_column(infos, "episode_raw_return", self._raw_returns) * ended
         infos["episode_raw_return"], infos["_episode_raw_return"] = total, ended
         self._raw_returns[ended] = 0.0
         return infos
@@ -187,15 +185,11 @@ class DesignReward(gym.vector.VectorWrapper):
         needs = self.design.needs
         space = self.single_observation_space
         action = next_obs = extra = None
-        reached = obs
-        if "final_obs" in infos and (self._columns or "next_obs" in needs):
-            ended = np.flatnonzero(infos["_final_obs"]).tolist()
-            finals = {i: infos["final_obs"][i] for i in ended}
-            reached = with_rows(space, batch_rows(space, obs), finals)
+        reached = final_obs(space, obs, infos)
         if "action" in needs:
             action = batch_rows(self.single_action_space, actions)
         if "next_obs" in needs:
-            next_obs = batch_rows(space, reached)
+            next_obs = reached
         if self._extra_names:
             extra = {
                 column: self._column(

@@ -2,6 +2,8 @@
 
 - `step_components`: the components that belong to a step.
 - `step_column`: any other info entry that belongs to a step.
+- `carried_column`: an info entry that a plug or a sub-environment's plug left for this step.
+- `final_obs`: the observations reached, the true final ones where episodes ended.
 - `reset_column`: an info entry of the episodes that have just begun.
 
 In SAME_STEP mode what belongs to a step that ended an episode is in `infos["final_info"]`, where
@@ -14,12 +16,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from rewardloom.errors import ComponentError
 from rewardloom.typing import F64NK, BoolN
-from rewardloom.wrappers.plug import component_error
+from rewardloom.wrappers.batching import batch_rows, with_rows
+from rewardloom.wrappers.plug import raise_component_error
 
-__all__ = ["reset_column", "step_column", "step_components"]
+__all__ = ["carried_column", "final_obs", "reset_column", "step_column", "step_components"]
 
 
 def step_components(
@@ -67,12 +71,11 @@ def _fill(values: F64NK, table: Mapping[str, Any], mask: BoolN, names: tuple[str
                 values[:, k] = table[name]
             else:
                 values[mask, k] = table[name][mask]
+        sound = len(table) == 2 * len(names) and np.isfinite(values.sum())
     except KeyError:
-        raise _error(table, mask, names) from None
-    if len(table) != 2 * len(names) or not np.isfinite(values.sum()):
-        error = _error(table, mask, names)
-        if error is not None:
-            raise error
+        sound = False
+    if not sound:
+        _raise_error(table, mask, names)
     if not whole:
         _check_masks(table, mask, names)
 
@@ -85,8 +88,8 @@ def _check_masks(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) 
             raise _missing(name, int(np.flatnonzero(mask & ~given)[0]))
 
 
-def _error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> ComponentError | None:
-    """Find the first sub-environment whose components do not fit."""
+def _raise_error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> None:
+    """Raise the error of the first sub-environment whose components do not fit, if any."""
     keys = [key for key in table if not (key.startswith("_") and key[1:] in table)]
     for index in np.flatnonzero(mask).tolist():
         row = {
@@ -94,10 +97,7 @@ def _error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> Com
             for key in keys
             if f"_{key}" not in table or table[f"_{key}"][index]
         }
-        error = component_error(names, row, f"this step of sub-environment {index}")
-        if error is not None:
-            return error
-    return None
+        raise_component_error(names, row, f"this step of sub-environment {index}")
 
 
 def _missing(name: str, index: int) -> ComponentError:
@@ -130,6 +130,34 @@ def step_column(infos: Mapping[str, Any], key: str, num_envs: int) -> tuple[Any,
     values = values.astype(dtype)
     values[ended] = late_values[ended]
     return values, np.where(ended, late_present, present)
+
+
+def carried_column(infos: Mapping[str, Any], key: str, default: np.ndarray) -> np.ndarray:
+    """Return an entry that no reset carries (`raw_reward`, `episode_raw_return`), (N,) float64.
+
+    A vector plug writes it at the top level, aligned with the rewards; a plug inside a
+    sub-environment that ended leaves it in `final_info`. `default` fills what neither gives.
+    """
+    values = np.array(default, np.float64)
+    for table in (infos.get("final_info"), infos):
+        if table is not None and key in table:
+            np.copyto(values, table[key], where=table[f"_{key}"])
+    return values
+
+
+def final_obs(space: spaces.Space[Any], obs: Any, infos: Mapping[str, Any]) -> Any:
+    """Return the batch of observations that a step reached.
+
+    Args:
+        space: The space of one sub-environment.
+        obs: What `step` returned; after an episode's end in SAME_STEP mode, the next one's first.
+        infos: What `step` returned last.
+    """
+    batch = batch_rows(space, obs)
+    if "final_obs" not in infos:
+        return batch
+    ended = np.flatnonzero(infos["_final_obs"]).tolist()
+    return with_rows(space, batch, {index: infos["final_obs"][index] for index in ended})
 
 
 def reset_column(infos: Mapping[str, Any], key: str) -> tuple[Any, BoolN] | None:
