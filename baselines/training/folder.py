@@ -1,0 +1,127 @@
+"""`RunFolder`: what lies where in the folder of a training run, and its state.
+
+    config.json         the `TrainConfig`
+    versions.json       software, platform and git state
+    status.json         {"state": running | finished | interrupted | failed, "step": n}
+    episodes.csv        one row per finished training episode
+    timing.json         shares of wall time
+    tensorboard/        event files
+    checkpoints/<step>/ model.zip, state.pt (random and design states), checkpoint.json
+    model.zip           the agent when training ended or was interrupted
+    evaluation.json     the final evaluation, on the world without designs
+
+Importing this module needs neither torch nor Stable-Baselines3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from rewardloom.baselines.training.config import TrainConfig, load_config
+from rewardloom.errors import RunError
+
+__all__ = ["RunFolder", "RunState", "write_json"]
+
+RunState = Literal["running", "finished", "interrupted", "failed"]
+
+
+class RunFolder:
+    """Paths and state of one training run.
+
+    Args:
+        path: The folder; need not exist yet.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.versions = self.path / "versions.json"
+        self.status = self.path / "status.json"
+        self.episodes = self.path / "episodes.csv"
+        self.timing = self.path / "timing.json"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model.zip"
+        self.evaluation = self.path / "evaluation.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config.is_file()
+
+    def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
+        """Make the folder for a new run and write `config.json`.
+
+        Args:
+            config: The run's settings.
+            overwrite: Delete the files of a run that is already there, and nothing else.
+
+        Raises:
+            RunError: the folder holds a run and `overwrite` is False, or holds something else.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is not a folder; choose another --out.")
+        if self.exists and not overwrite:
+            raise RunError(
+                f"{self.path} already holds a training run. Continue it with --resume {self.path}, "
+                "replace it with --overwrite, or choose another --out."
+            )
+        if self.exists:
+            self._delete()
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise RunError(f"{self.path} is not empty and holds no run; choose another --out.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, config.to_dict())
+
+    def _delete(self) -> None:
+        for folder in (self.tensorboard, self.checkpoints):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (
+            self.versions,
+            self.status,
+            self.episodes,
+            self.timing,
+            self.model,
+            self.evaluation,
+            self.config,
+        ):
+            file.unlink(missing_ok=True)
+
+    def read_config(self) -> TrainConfig:
+        """Return the settings of the run.
+
+        Raises:
+            RunError: no run was started here.
+        """
+        if not self.exists:
+            raise RunError(f"{self.path} holds no training run (it has no config.json).")
+        return load_config(self.config)
+
+    def read_status(self) -> dict[str, Any]:
+        """Return {"state": ..., "step": ...}; a run without a status counts as running, step 0."""
+        if not self.status.is_file():
+            return {"state": "running", "step": 0}
+        return json.loads(self.status.read_text(encoding="utf-8"))
+
+    def write_status(self, state: RunState, step: int) -> None:
+        """Replace `status.json` in one go."""
+        write_json(self.status, {"state": state, "step": step})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` so that `path` holds either its old content or all of the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
