@@ -3,6 +3,7 @@
 - `COMPONENT_NAME`: the form of a component's name.
 - `reward_component_names`: finds the names on an Env, VectorEnv, SB3 VecEnv or PettingZoo world.
 - `terminal_component_names`: the subset that means something only at the last step.
+- `sub_env_attributes`: an attribute of every sub-environment, asked for safely.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ import gymnasium as gym
 
 from rewardloom.errors import ComponentError
 
-__all__ = ["COMPONENT_NAME", "reward_component_names", "terminal_component_names"]
+__all__ = [
+    "COMPONENT_NAME",
+    "reward_component_names",
+    "sub_env_attributes",
+    "terminal_component_names",
+]
 
 COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -38,42 +44,48 @@ def terminal_component_names(env: Any) -> tuple[str, ...]:
     return _declared(env, "terminal_components")
 
 
+def sub_env_attributes(env: Any, attribute: str) -> list[Any] | None:
+    """Return `attribute` of every sub-environment of a vector, or None where one lacks it.
+
+    Asking a worker process for an attribute that is not there would end it, so it is first asked
+    whether it has it.
+    """
+    if isinstance(env, gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv):
+        held = env.call("has_wrapper_attr", attribute)
+        return list(env.get_attr(attribute)) if all(held) else None
+    vec_env = sys.modules.get("stable_baselines3.common.vec_env.base_vec_env")
+    if vec_env is not None and isinstance(env, vec_env.VecEnv):
+        return env.get_attr(attribute) if env.has_attr(attribute) else None
+    return None
+
+
 def _declared(env: Any, attribute: str) -> tuple[str, ...]:
     found = _search(env, attribute)
+    if isinstance(found, str):
+        raise ComponentError(f"{attribute} of {_label(env)} is the string {found!r}, not a tuple.")
     for name in found:
         if not isinstance(name, str) or not COMPONENT_NAME.fullmatch(name):
             raise ComponentError(
                 f"{attribute} of {_label(env)} holds {name!r}; names match [a-z][a-z0-9_]*."
             )
-    return found
+    return tuple(found)
 
 
-def _search(env: Any, attribute: str) -> tuple[str, ...]:
-    """Walk `.env`, then ask the sub-environments."""
+def _search(env: Any, attribute: str) -> Any:
+    """Walk the wrappers inwards, then ask the sub-environments."""
     layer = env
     while True:
-        value = layer.__dict__.get(attribute, getattr(type(layer), attribute, None))
-        if isinstance(value, property):
-            value = getattr(layer, attribute)
-        if value is not None:
-            return tuple(value)
-        inner = layer.__dict__.get("venv", layer.__dict__.get("env"))
+        if attribute in vars(layer) or getattr(type(layer), attribute, None) is not None:
+            return getattr(layer, attribute)
+        inner = vars(layer).get("venv", vars(layer).get("env"))
         if inner is None:
-            return _from_sub_envs(layer, attribute)
+            return _agreed(layer, attribute)
         layer = inner
 
 
-def _from_sub_envs(env: Any, attribute: str) -> tuple[str, ...]:
+def _agreed(env: Any, attribute: str) -> tuple[str, ...]:
     """Return what the sub-environments of a vector declare, which must be one thing."""
-    vec_env = sys.modules.get("stable_baselines3.common.vec_env.base_vec_env")
-    is_vec_env = vec_env is not None and isinstance(env, vec_env.VecEnv)
-    sync_like = isinstance(env, gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv)
-    if not (is_vec_env or sync_like):
-        return ()
-    try:
-        declared = {tuple(value) for value in env.get_attr(attribute)}
-    except AttributeError:
-        return ()
+    declared = {tuple(value) for value in sub_env_attributes(env, attribute) or ()}
     if len(declared) > 1:
         raise ComponentError(
             f"Sub-environments of {_label(env)} declare different {attribute}: "

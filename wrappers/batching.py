@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-__all__ = ["batch_of_one", "batch_rows", "row_of", "with_rows"]
+__all__ = ["batch_of_one", "batch_rows", "row_of", "stack_rows", "with_rows"]
 
 _ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 
@@ -43,6 +43,15 @@ def batch_rows(space: spaces.Space[Any], batch: Any, *, copy: bool = False) -> A
     if isinstance(space, _ARRAY_SPACES):
         return np.array(batch) if copy else np.asarray(batch)
     return _objects(batch)
+
+
+def stack_rows(space: spaces.Space[Any], rows: list[Any]) -> Any:
+    """Return a list of values of `space` as one batch."""
+    if isinstance(space, spaces.Dict):
+        return {key: stack_rows(part, [row[key] for row in rows]) for key, part in space.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(stack_rows(part, [row[k] for row in rows]) for k, part in enumerate(space))
+    return batch_rows(space, rows)
 
 
 def row_of(space: spaces.Space[Any], batch: Any, index: int) -> Any:

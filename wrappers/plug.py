@@ -90,10 +90,10 @@ def component_error(
                 f"Reward component {name!r} is missing at {where}. Give it at every step "
                 "(0.0 where it has no value), or take it out of reward_components."
             )
-        if not math.isfinite(values[name]):
+        if not _is_finite(values[name]):
             return ComponentError(
-                f"Reward component {name!r} is {values[name]!r} at {where}. Components must be "
-                "finite; mend the world or map the value before it reaches info."
+                f"Reward component {name!r} is {values[name]} at {where}. Components must be "
+                "finite numbers; mend the world or map the value before it reaches info."
             )
     for name in values:
         if name not in names:
@@ -102,6 +102,13 @@ def component_error(
                 f"reward_components, which are {names}."
             )
     return None
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except TypeError:
+        return False
 
 
 def raise_component_error(

@@ -52,9 +52,7 @@ class ComponentWorld(gym.Env[Any, Any]):
         self.failure = failure
         box = spaces.Box(-100.0, 100.0, (3,), np.float32)
         clock = spaces.Discrete(max_length + 1)
-        self.observation_space = (
-            spaces.Dict({"position": box, "clock": clock}) if dict_obs else box
-        )
+        self.observation_space = spaces.Dict({"position": box, "clock": clock}) if dict_obs else box
         self.action_space = spaces.Discrete(3)
         self._position = np.zeros(3, np.float32)
         self._clock = 0

@@ -1,1 +1,16 @@
-"""See the modules of this package."""
+"""Plugs for reward designs on a PettingZoo `ParallelEnv`; needs `rewardloom[parallel]`."""
+
+from rewardloom.errors import MissingDependency
+
+try:
+    import pettingzoo as pettingzoo
+except ImportError as error:
+    raise MissingDependency(
+        'PettingZoo is not installed. Run: pip install "rewardloom[parallel]"'
+    ) from error
+
+from rewardloom.wrappers.parallel.components import RewardComponents as RewardComponents
+from rewardloom.wrappers.parallel.design import DesignReward as DesignReward
+from rewardloom.wrappers.parallel.designs import CountReward as CountReward
+from rewardloom.wrappers.parallel.designs import DeferReward as DeferReward
+from rewardloom.wrappers.parallel.designs import WeightReward as WeightReward

@@ -60,7 +60,7 @@ class RewardComponents(gym.vector.VectorWrapper):
         self._ticks = 0
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start episodes; no components are written at reset."""
         mask = (options or {}).get("reset_mask")

@@ -92,7 +92,7 @@ class DesignReward(gym.vector.VectorWrapper):
         self._ticks = 0
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start episodes in all slots, or in those of `options["reset_mask"]`."""
         # Read first: SyncVectorEnv takes the mask out of the caller's options.

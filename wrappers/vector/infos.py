@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rewardloom.errors import ComponentError
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, with_rows
 from rewardloom.wrappers.plug import raise_component_error
@@ -71,21 +70,19 @@ def _fill(values: F64NK, table: Mapping[str, Any], mask: BoolN, names: tuple[str
                 values[:, k] = table[name]
             else:
                 values[mask, k] = table[name][mask]
-        sound = len(table) == 2 * len(names) and np.isfinite(values.sum())
+        sound = (
+            len(table) == 2 * len(names)
+            and np.isfinite(values.sum())
+            and all(_covers(table[f"_{name}"], mask) for name in names)
+        )
     except KeyError:
         sound = False
     if not sound:
         _raise_error(table, mask, names)
-    if not whole:
-        _check_masks(table, mask, names)
 
 
-def _check_masks(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> None:
-    """A component that only some of the sub-environments gave is an error."""
-    for name in names:
-        given = table.get(f"_{name}")
-        if given is not None and (mask & ~given).any():
-            raise _missing(name, int(np.flatnonzero(mask & ~given)[0]))
+def _covers(given: BoolN, mask: BoolN) -> bool:
+    return given is mask or not (mask & ~given).any()
 
 
 def _raise_error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) -> None:
@@ -98,13 +95,6 @@ def _raise_error(table: Mapping[str, Any], mask: BoolN, names: tuple[str, ...]) 
             if f"_{key}" not in table or table[f"_{key}"][index]
         }
         raise_component_error(names, row, f"this step of sub-environment {index}")
-
-
-def _missing(name: str, index: int) -> ComponentError:
-    return ComponentError(
-        f"Reward component {name!r} is missing at this step of sub-environment {index}, while "
-        "others gave it. Every sub-environment must give every component at every step."
-    )
 
 
 def step_column(infos: Mapping[str, Any], key: str, num_envs: int) -> tuple[Any, BoolN] | None:
