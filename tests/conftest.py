@@ -1,0 +1,17 @@
+"""Settings of the whole suite."""
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("rewardloom", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("rewardloom")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread():
+    """Workers of a parallel test run must not fight over the cores."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
