@@ -13,7 +13,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rewardloom.components import COMPONENT_NAME, reward_component_names, sub_env_attributes
+from rewardloom.components import (
+    COMPONENT_NAME,
+    inner_layer,
+    reward_component_names,
+    sub_env_attributes,
+)
 from rewardloom.errors import ComponentError, ConfigError
 from rewardloom.rewards.design import RewardDesign, check_needs
 
@@ -57,9 +62,10 @@ def design_names(env: Any) -> Iterator[str]:
     """Yield the names of the designs in a stack, outermost first, sub-environments last."""
     layer = env
     while layer is not None:
-        if "design_name" in vars(layer):
-            yield layer.design_name
-        base, layer = layer, vars(layer).get("venv", vars(layer).get("env"))
+        name = getattr(layer, "design_name", None)
+        if name is not None:
+            yield name
+        base, layer = layer, inner_layer(layer)
         if layer is None:
             held = sub_env_attributes(base, "design_name")
             yield from (held or [])[:1]

@@ -85,6 +85,7 @@ class DesignReward(gym.vector.VectorWrapper):
         )
         self._none = np.zeros(self.num_envs, bool)
         self._all = np.ones(self.num_envs, bool)
+        self._none.flags.writeable = self._all.flags.writeable = False  # they go into infos
         self._no_components = np.zeros((self.num_envs, 0))
         self._autoreset = self._none
         self._raw_returns = np.zeros(self.num_envs)
@@ -153,8 +154,8 @@ class DesignReward(gym.vector.VectorWrapper):
         """Return a copy of `infos` with the raw rewards and what the design did."""
         infos = {**infos}
         raw = carried_column(infos, "raw_reward", rewards)
-        self._raw_returns += np.where(active, raw, 0.0)
-        infos["raw_reward"], infos["_raw_reward"] = raw, active.copy()
+        self._raw_returns += raw if active is self._all else raw * active
+        infos["raw_reward"], infos["_raw_reward"] = raw, active
         did = {}
         for key, column in self.design.summary().items():
             did[key], did[f"_{key}"] = column.copy(), active
@@ -200,7 +201,7 @@ class DesignReward(gym.vector.VectorWrapper):
         previous = self._obs
         if "obs" in needs:
             self._obs = batch_rows(space, obs, copy=True)
-        return batch._replace(obs=previous, action=action, next_obs=next_obs, extra=extra)
+        return StepBatch(*batch[:6], previous, action, next_obs, extra)
 
     def _column(
         self, column: str, obs: Any, infos: dict[str, Any], mask: BoolN, found: Any
