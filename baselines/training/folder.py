@@ -24,7 +24,7 @@ from typing import Any, Literal
 from rewardloom.baselines.training.config import TrainConfig, load_config
 from rewardloom.errors import RunError
 
-__all__ = ["RunFolder", "RunState", "write_json"]
+__all__ = ["RunFolder", "RunState", "write_bytes", "write_json"]
 
 RunState = Literal["running", "finished", "interrupted", "failed"]
 
@@ -53,15 +53,11 @@ class RunFolder:
         """Whether a run was started here."""
         return self.config.is_file()
 
-    def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
-        """Make the folder for a new run and write `config.json`.
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Raise `RunError` if a new run must not start here.
 
         Args:
-            config: The run's settings.
-            overwrite: Delete the files of a run that is already there, and nothing else.
-
-        Raises:
-            RunError: the folder holds a run and `overwrite` is False, or holds something else.
+            overwrite: Allow a run that is already here.
         """
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is not a folder; choose another --out.")
@@ -70,10 +66,22 @@ class RunFolder:
                 f"{self.path} already holds a training run. Continue it with --resume {self.path}, "
                 "replace it with --overwrite, or choose another --out."
             )
+        if not self.exists and self.path.is_dir() and any(self.path.iterdir()):
+            raise RunError(f"{self.path} is not empty and holds no run; choose another --out.")
+
+    def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
+        """Make the folder for a new run and write `config.json`.
+
+        Args:
+            config: The run's settings.
+            overwrite: Delete the files of a run that is already here, and nothing else.
+
+        Raises:
+            RunError: as `check_free`.
+        """
+        self.check_free(overwrite=overwrite)
         if self.exists:
             self._delete()
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise RunError(f"{self.path} is not empty and holds no run; choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config.to_dict())
 
@@ -112,16 +120,20 @@ class RunFolder:
         write_json(self.status, {"state": state, "step": step})
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` so that `path` holds either its old content or all of the new one."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` so that `path` holds either its old content or all of the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2)
-            file.write("\n")
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON in the way of `write_bytes`."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
