@@ -15,7 +15,7 @@ from typing import Any, Literal
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 from rewardloom.rewards.catalog import make_design
 
-__all__ = ["ALGORITHMS", "TrainConfig", "design_name", "load_config"]
+__all__ = ["ALGORITHMS", "TrainConfig", "design_name", "load_config", "read_settings"]
 
 Algorithm = Literal["auto", "ppo", "maskable_ppo"]
 
@@ -118,11 +118,11 @@ class TrainConfig:
         return [field for field in mine if mine[field] != theirs[field]]
 
 
-def load_config(path: str | Path) -> TrainConfig:
-    """Read a configuration from a JSON file.
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Return the fields in a JSON file, which need not be all of a configuration.
 
     Raises:
-        ConfigError: no such file, no JSON, or a bad field; the message names the file.
+        ConfigError: no such file, no JSON, or no JSON object; the message names the file.
     """
     try:
         settings = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -130,6 +130,18 @@ def load_config(path: str | Path) -> TrainConfig:
         raise ConfigError(f"There is no configuration file {str(path)!r}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} must hold a JSON object of config fields, got {settings!r}.")
+    return settings
+
+
+def load_config(path: str | Path) -> TrainConfig:
+    """Read a configuration from a JSON file.
+
+    Raises:
+        ConfigError: no such file, no JSON, or a bad field; the message names the file.
+    """
+    settings = read_settings(path)
     try:
         return TrainConfig.from_dict(settings)
     except ConfigError as error:

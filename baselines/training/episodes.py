@@ -25,14 +25,18 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["EpisodeCallback", "EpisodeTable"]
+__all__ = ["WINDOW", "EpisodeCallback", "EpisodeTable"]
 
 _BASE = ("step", "raw_return", "shaped_return", "length")
-_WINDOW = 100  # episodes that logged means are taken over, as in SB3
+WINDOW = 100  # episodes that logged means are taken over, as in SB3
 
 
 class EpisodeTable:
-    """The rows of `episodes.csv`; flushed at every `flush`.
+    """The rows of `episodes.csv`; a reader sees them after `flush`.
+
+    Attributes:
+        rows: How many there are.
+        recent: The last of those that were kept, at most `WINDOW`.
 
     Args:
         path: The file; an existing one is continued.
@@ -50,6 +54,9 @@ class EpisodeTable:
                 self._columns = list(reader.fieldnames or _BASE)
         self._replace(rows)
         self.rows = len(rows)
+        self.recent = [
+            {name: float(value) for name, value in row.items() if value} for row in rows[-WINDOW:]
+        ]
 
     def add(self, row: dict[str, Any]) -> None:
         """Append an episode; a column not seen before widens the table."""
@@ -101,7 +108,7 @@ class EpisodeCallback(BaseCallback):
         super().__init__()
         self._table = table
         self._designs = designs
-        self._recent: deque[dict[str, Any]] = deque(maxlen=_WINDOW)
+        self._recent: deque[dict[str, Any]] = deque(table.recent, maxlen=WINDOW)
         self._raw = np.zeros(0)
         self._shaped = np.zeros(0)
         self._length = np.zeros(0, np.int64)

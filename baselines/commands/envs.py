@@ -1,0 +1,102 @@
+"""`rewardloom envs`: lists the worlds and the reward designs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import re
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from rewardloom.registration import NAMESPACE, WORLDS
+from rewardloom.rewards.catalog import DESIGNS
+
+__all__ = ["WorldRow", "add_parser", "run", "world_rows"]
+
+
+class WorldRow(NamedTuple):
+    """What a listing says about one world.
+
+    Attributes:
+        id: Its Gymnasium id.
+        components: Names of its reward components; empty where they cannot be read without a
+            package that is not installed.
+        terminal: Those that mean something only at the last step.
+        needs: "" if it needs nothing more than rewardloom; else the packages, and the command that
+            installs them where they are missing.
+    """
+
+    id: str
+    components: tuple[str, ...]
+    terminal: tuple[str, ...]
+    needs: str
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `envs` to the command line."""
+    subparsers.add_parser(
+        "envs",
+        help="list the worlds and the reward designs",
+        description="List the worlds with their reward components and the reward designs.",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print two tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    worlds = Table("id", "components", "terminal", "needs", title="Worlds", title_justify="left")
+    for row in world_rows():
+        worlds.add_row(row.id, ", ".join(row.components), ", ".join(row.terminal), row.needs)
+    designs = Table("name", "what it pays", "wrapper", title="Designs", title_justify="left")
+    for name, entry in DESIGNS.items():
+        designs.add_row(name, entry.summary, entry.wrapper)
+    console = Console()
+    console.print(worlds)
+    console.print(designs)
+    return 0
+
+
+def world_rows() -> list[WorldRow]:
+    """Return one row per registered world, without making any."""
+    rows = []
+    for name, (entry_point, _) in WORLDS.items():
+        module, _, attribute = entry_point.partition(":")
+        try:
+            world = getattr(importlib.import_module(module), attribute)
+        except ImportError:
+            world = None
+        rows.append(
+            WorldRow(
+                f"{NAMESPACE}/{name}",
+                _names(world, "reward_components"),
+                _names(world, "terminal_components"),
+                _needs(module.rpartition(".")[2]),
+            )
+        )
+    return rows
+
+
+def _names(world: Any, attribute: str) -> tuple[str, ...]:
+    found = getattr(world, attribute, ())
+    return found if isinstance(found, tuple) else ()
+
+
+def _needs(folder: str) -> str:
+    """Return what the extra named like a world's folder installs, by the package's own metadata."""
+    try:
+        requirements = metadata.requires("rewardloom") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    packages = [
+        re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        for requirement in requirements
+        if re.search(rf"extra == .{re.escape(folder)}.", requirement)
+    ]
+    if not packages:
+        return ""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    hint = f" (missing: pip install 'rewardloom[{folder}]')" if missing else ""
+    return ", ".join(packages) + hint
