@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--episodes", type=int, default=20, metavar="N", help="20")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="0")
     parser.add_argument("--deterministic", action="store_true", help="take the best action only")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu")
     parser.add_argument("--out", metavar="FILE", help="write the full result there as JSON")
 
 

@@ -2,6 +2,7 @@
 
 - `build_model`: a fresh agent for a VecEnv.
 - `restore_model`: the same with the parameters of a saved zip.
+- `algorithm_class`, `checked_device`: what the agent is and where it computes.
 - `defaults_for`: the starting values for a world, from `defaults.json`.
 
 The values in `defaults.json` are keyed by the beginning of a world's id; the longest match is used.
@@ -17,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
@@ -28,7 +30,14 @@ from rewardloom.baselines.training.config import TrainConfig
 from rewardloom.baselines.training.worlds import has_action_masks
 from rewardloom.errors import ConfigError, refuse_unknown
 
-__all__ = ["Agent", "build_model", "defaults_for", "restore_model"]
+__all__ = [
+    "Agent",
+    "algorithm_class",
+    "build_model",
+    "checked_device",
+    "defaults_for",
+    "restore_model",
+]
 
 Agent: TypeAlias = PPO | MaskablePPO
 
@@ -43,7 +52,7 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     Raises:
         ConfigError: an unknown argument (with the nearest name) or a value that PPO refuses.
     """
-    cls = _algorithm(config, venv)
+    cls = algorithm_class(config, venv)
     defaults = defaults_for(config.world)
     kwargs = _merged(defaults["algo_kwargs"], config.algo_kwargs)
     parameters = [name for name in inspect.signature(cls).parameters if name not in _OWN]
@@ -59,7 +68,7 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     device = _device(config.device, policy, kwargs)
     try:
         return cls(policy, venv, seed=config.seed, device=device, **kwargs)
-    except (AssertionError, TypeError, ValueError) as error:
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(f"{cls.__name__} cannot be built for {config.world}: {error}") from error
 
 
@@ -70,22 +79,44 @@ def restore_model(config: TrainConfig, venv: VecEnv, path: Path) -> Agent:
     return model
 
 
-def defaults_for(world: str) -> dict[str, Any]:
-    """Return the entry of `defaults.json` whose key is the longest beginning of a world's id."""
-    text = resources.files("rewardloom.baselines.training").joinpath("defaults.json").read_text()
-    table: dict[str, dict[str, Any]] = json.loads(text)
-    name = world.rpartition(":")[2]
-    return table[max((key for key in table if name.startswith(key)), key=len)]
+def algorithm_class(config: TrainConfig, env: Any) -> type[PPO] | type[MaskablePPO]:
+    """Return the algorithm for an Env or VecEnv.
 
-
-def _algorithm(config: TrainConfig, venv: VecEnv) -> type[PPO] | type[MaskablePPO]:
-    masked = has_action_masks(venv)
+    Raises:
+        ConfigError: MaskablePPO is wanted on a world without action masks.
+    """
+    masked = has_action_masks(env)
     if config.algo == "maskable_ppo" and not masked:
         raise ConfigError(
             f"algo='maskable_ppo' needs a world with action_masks(); {config.world} has none. "
             "Use algo='ppo'."
         )
     return MaskablePPO if masked and config.algo != "ppo" else PPO
+
+
+def checked_device(name: str) -> str:
+    """Return `name`, or raise `ConfigError` for a device that is not here.
+
+    SB3 would quietly take the CPU instead of a missing GPU.
+    """
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise ConfigError(f"There is no device {name!r}; use auto, cpu or cuda.") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device={name!r}, but torch finds no CUDA GPU here; `rewardloom doctor` says why. "
+            "Use auto or cpu."
+        )
+    return name
+
+
+def defaults_for(world: str) -> dict[str, Any]:
+    """Return the entry of `defaults.json` whose key is the longest beginning of a world's id."""
+    text = resources.files("rewardloom.baselines.training").joinpath("defaults.json").read_text()
+    table: dict[str, dict[str, Any]] = json.loads(text)
+    name = world.rpartition(":")[2]
+    return table[max((key for key in table if name.startswith(key)), key=len)]
 
 
 def _merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -145,4 +176,6 @@ def _device(wanted: str, policy: str, kwargs: dict[str, Any]) -> str:
     small = policy == "MlpPolicy" and "features_extractor_class" not in kwargs.get(
         "policy_kwargs", {}
     )
-    return "cpu" if wanted == "auto" and small else wanted
+    if wanted == "auto":
+        return "cpu" if small else "auto"
+    return checked_device(wanted)

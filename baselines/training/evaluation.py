@@ -13,9 +13,8 @@ import gymnasium as gym
 import numpy as np
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.utils import set_random_seed
-from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rewardloom.baselines.training.algorithms import Agent, restore_model
+from rewardloom.baselines.training.algorithms import Agent, algorithm_class, checked_device
 from rewardloom.baselines.training.config import TrainConfig
 from rewardloom.baselines.training.folder import RunFolder
 from rewardloom.baselines.training.threads import torch_threads
@@ -33,7 +32,7 @@ def evaluate(
     episodes: int = 20,
     seed: int = 0,
     deterministic: bool = False,
-    device: str = "auto",
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Play a saved agent on its world without designs.
 
@@ -42,21 +41,22 @@ def evaluate(
         episodes: How many, at least 1. Episode e always starts from the same seed.
         seed: At least 0; other seeds give other episodes than those of training.
         deterministic: Take the most probable action; False samples as in training.
-        device: As in `TrainConfig`.
+        device: "cpu", "cuda", "cuda:1", ...
 
     Returns:
         See `evaluate_model`.
 
     Raises:
         RunError: there is no agent or no configuration.
+        ConfigError: a number is out of range, or the device is not there.
     """
     model_path, folder = _locate(Path(run_or_model))
-    config = folder.read_config().replace(device=device, num_envs=1)
-    venv = DummyVecEnv([lambda: make_world(config)])
+    config = folder.read_config()
+    env = make_world(config)
     try:
-        model = restore_model(config, venv, model_path)
+        model = algorithm_class(config, env).load(model_path, device=checked_device(device))
     finally:
-        venv.close()
+        env.close()
     with torch_threads(config.torch_threads):
         return evaluate_model(
             model, config, episodes=episodes, seed=seed, deterministic=deterministic
