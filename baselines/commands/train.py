@@ -103,13 +103,19 @@ def run(args: argparse.Namespace) -> int:
 
     from rewardloom.baselines.training.run import train
 
-    result = train(
-        config,
-        out,
-        resume=bool(args.resume),
-        overwrite=args.overwrite,
-        progress=not args.no_progress,
-    )
+    try:
+        result = train(
+            config,
+            out,
+            resume=bool(args.resume),
+            overwrite=args.overwrite,
+            progress=not args.no_progress,
+        )
+    except KeyboardInterrupt:  # a second Ctrl-C, or one outside of training
+        if RunFolder(out).exists:
+            print(f"Stopped. Continue with: rewardloom train --resume {out}")
+            return 130
+        raise
     print(_report(result))
     if result.signal_number is None:
         return 0

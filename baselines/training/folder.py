@@ -15,9 +15,12 @@ Importing this module needs neither torch nor Stable-Baselines3.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +73,7 @@ class RunFolder:
             raise RunError(f"{self.path} is not empty and holds no run; choose another --out.")
 
     def start(self, config: TrainConfig, *, overwrite: bool = False) -> None:
-        """Make the folder for a new run and write `config.json`.
+        """Write `config.json` of a new run; the folder exists, see `lock`.
 
         Args:
             config: The run's settings.
@@ -82,8 +85,28 @@ class RunFolder:
         self.check_free(overwrite=overwrite)
         if self.exists:
             self._delete()
-        self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config.to_dict())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; it is made if need be. A killed process lets go.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise RunError(
+                f"Another process is training in {self.path}; wait for it or stop it first."
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def _delete(self) -> None:
         for folder in (self.tensorboard, self.checkpoints):

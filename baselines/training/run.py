@@ -79,8 +79,8 @@ def train(
 
     Raises:
         ConfigError: a setting that the world, the designs or PPO refuse; `out` is untouched.
-        RunError: `out` is taken, there is nothing to resume or it has other settings, or the disk
-            is full.
+        RunError: `out` is taken or another process trains in it, there is nothing to resume or it
+            has other settings, or the disk is full.
     """
     folder = RunFolder(out)
     checkpoint = None
@@ -96,9 +96,10 @@ def train(
         worlds = make_training_worlds(config, clock)
         try:
             model = _agent(config, worlds, checkpoint)
-            if not resume:
-                folder.start(config, overwrite=overwrite)
-            return _Training(config, folder, worlds, model, clock, checkpoint).run(progress)
+            with folder.lock():
+                if not resume:
+                    folder.start(config, overwrite=overwrite)
+                return _Training(config, folder, worlds, model, clock, checkpoint).run(progress)
         finally:
             worlds.venv.close()
 

@@ -113,7 +113,8 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path):
     config = CARTPOLE.replace(steps=4_000, checkpoint_every=2_000)
     whole = train(config, tmp_path / "whole", progress=False)
     folder = RunFolder(tmp_path / "early")
-    folder.start(config)
+    with folder.lock():
+        folder.start(config)
     folder.episodes.write_text("step,raw_return\n8,1")
     (folder.checkpoints / ".writing").mkdir(parents=True)
     (folder.checkpoints / ".writing" / "model.zip").write_bytes(b"half")

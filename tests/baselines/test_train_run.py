@@ -228,6 +228,16 @@ def test_a_taken_folder_names_the_ways_out(tmp_path):
     assert note.read_text() == "mine"
 
 
+def test_a_folder_in_use_is_refused(tmp_path):
+    folder = train(config(), tmp_path / "run", progress=False).folder
+    folder.write_status("running", 0)
+    with folder.lock():
+        for way in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(RunError, match="Another process is training"):
+                train(config(), folder.path, progress=False, **way)
+    assert train(config(), folder.path, resume=True, progress=False).state == "finished"
+
+
 def test_other_peoples_files_are_never_replaced(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     for overwrite in (False, True):
@@ -246,7 +256,7 @@ def test_other_peoples_files_are_never_replaced(tmp_path):
         ({"algo_kwargs": {"n_steps": "many"}}, "n_steps must be an integer"),
         ({"algo_kwargs": {"learning_rate": "cosine_1"}}, "'lin_<start>'"),
         ({"algo_kwargs": {"policy_kwargs": {"activation_fn": "torch.nn:Tan"}}}, "torch.nn:Tan"),
-        ({"algo_kwargs": {"gamma": "x"}, "world": "FrozenLake-v2"}, "FrozenLake"),
+        ({"algo_kwargs": {"n_steps": 1}, "num_envs": 1}, "PPO cannot be built for Trial-v0"),
         ({"world": "CartPole-v1", "world_kwargs": {"sutton_barto": 1}}, "sutton_barto_reward"),
         ({"world": "nowhere_at_all:Thing-v0"}, "no module 'nowhere_at_all'"),
         ({"world": "Blackjack-v1"}, "Tuple space"),
