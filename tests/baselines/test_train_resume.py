@@ -51,19 +51,28 @@ train(load_config(sys.argv[1]), sys.argv[2], progress=False)
 """
 
 
-def kill_after_checkpoints(config, out, tmp_path, count):
-    """Start the run in a process of its own and SIGKILL it after its `count`-th checkpoint."""
+def kill_between_checkpoints(config, out, tmp_path, count):
+    """Run in a process of its own; SIGKILL it once rows follow its `count`-th checkpoint."""
     write_json(tmp_path / "config.json", config.to_dict())
     command = [sys.executable, "-c", CHILD, str(tmp_path / "config.json"), str(out)]
     child = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     folder, seen = RunFolder(out), set()
-    deadline = time.monotonic() + 120
-    while len(seen) < count:
-        assert child.poll() is None
-        assert time.monotonic() < deadline
+
+    def wait_for(condition):
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def checkpoints_were_seen():
         if folder.checkpoints.is_dir():
-            seen |= {path.name for path in folder.checkpoints.iterdir() if path.name.isdigit()}
-        time.sleep(0.005)
+            seen.update(path.name for path in folder.checkpoints.iterdir() if path.name.isdigit())
+        return len(seen) >= count
+
+    wait_for(checkpoints_were_seen)
+    size = folder.episodes.stat().st_size
+    wait_for(lambda: folder.episodes.stat().st_size > size)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     return folder
@@ -94,7 +103,7 @@ def assert_equal(a, b):
     "config", [CARTPOLE, PENDULUM, NETHACK], ids=["cartpole", "pendulum", "nethack"]
 )
 def test_a_killed_run_resumed_equals_an_uninterrupted_one(tmp_path, config):
-    folder = kill_after_checkpoints(config, tmp_path / "killed", tmp_path, 3)
+    folder = kill_between_checkpoints(config, tmp_path / "killed", tmp_path, 3)
     assert folder.read_status()["state"] == "running"
     assert not folder.model.exists()
     saved = latest_checkpoint(folder)
