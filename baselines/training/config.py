@@ -36,7 +36,8 @@ class TrainConfig:
         designs: Reward designs from the innermost to the outermost, each
             {"design": name, "name": optional info key, **arguments}.
         components: component name -> info key or "module:function", for
-            `rewardloom.wrappers.RewardComponents` on the world; empty leaves the world as it is.
+            `rewardloom.wrappers.RewardComponents` on the world; "terminal_components" may list
+            those that count at the last step only. Empty leaves the world as it is.
         algo: "auto" takes MaskablePPO where the world has action masks, else PPO.
         algo_kwargs: Arguments of the algorithm over the defaults. `learning_rate` and `clip_range`
             may be "lin_<start>": falling linearly to 0 at the end of training.
@@ -45,8 +46,8 @@ class TrainConfig:
         device: "auto", "cpu", "cuda", "cuda:1", ... "auto" takes a GPU only for networks that
             gain from one.
         torch_threads: CPU threads of torch, at least 1. Small networks are fastest with 1.
-        checkpoint_every: Steps between checkpoints; 0 means a tenth of `steps`. Rounded up to
-            whole rollouts.
+        checkpoint_every: Steps between checkpoints, each of which ends all open episodes; 0 means
+            a tenth of `steps` but at least 5,000 per environment. Rounded up to whole rollouts.
         keep_checkpoints: How many of the latest checkpoints stay on disk, at least 1.
         eval_episodes: Episodes of the final evaluation; 0 leaves it out.
 

@@ -23,7 +23,10 @@ from rewardloom.baselines.training.episodes import EpisodeCallback, EpisodeTable
 from rewardloom.baselines.training.folder import RunFolder
 from rewardloom.rewards.design import RewardDesign
 
-__all__ = ["SegmentCallback", "Segments", "StopRequest"]
+__all__ = ["SHORTEST_SEGMENT", "SegmentCallback", "Segments", "StopRequest"]
+
+SHORTEST_SEGMENT = 5_000
+"""Steps per environment between checkpoints, at least, unless `checkpoint_every` says otherwise."""
 
 
 class Segments(NamedTuple):
@@ -41,9 +44,14 @@ class Segments(NamedTuple):
 
     @classmethod
     def of(cls, config: TrainConfig, model: Agent) -> Segments:
-        """Round the steps of a configuration up to whole rollouts."""
+        """Round the steps of a configuration up to whole rollouts.
+
+        By default a run has at most ten segments, and none so short that boundaries would cut most
+        episodes of a slow world.
+        """
         rollout = model.n_steps * model.n_envs
-        every = config.checkpoint_every or -(-config.steps // 10)
+        default = max(-(-config.steps // 10), SHORTEST_SEGMENT * config.num_envs)
+        every = config.checkpoint_every or default
         return cls(rollout, -(-config.steps // rollout) * rollout, -(-every // rollout) * rollout)
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import signal
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,7 @@ from stable_baselines3 import PPO
 
 from rewardloom.baselines.training import TrainConfig, evaluate, train
 from rewardloom.baselines.training.folder import RunFolder
+from rewardloom.baselines.training.segments import Segments
 from rewardloom.errors import ConfigError, RunError
 
 SMALL = {"n_steps": 32, "batch_size": 64, "n_epochs": 1}
@@ -93,6 +95,19 @@ def test_a_run_leaves_a_full_folder(tmp_path):
     assert sum(result.timing["share"].values()) == pytest.approx(1)
     assert result.timing["steps"] == 640
     assert json.loads(folder.evaluation.read_text()) == result.evaluation
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "plan"),
+    [
+        (1_000, 0, (256, 1_024, 10_240)),  # short runs keep their episodes whole
+        (1_000_000, 0, (256, 1_000_192, 100_096)),
+        (1_024, 257, (256, 1_024, 512)),
+    ],
+)
+def test_steps_are_rounded_up_to_whole_rollouts(steps, every, plan):
+    model = SimpleNamespace(n_steps=128, n_envs=2)
+    assert Segments.of(config(steps=steps, checkpoint_every=every), model) == plan
 
 
 def test_each_finished_episode_is_a_row(tmp_path):
