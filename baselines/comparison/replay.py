@@ -1,0 +1,133 @@
+"""Records one evaluation episode of a trained agent; run as a module, in a process of its own.
+
+    python -m rewardloom.baselines.comparison.replay RUN TARGET
+
+writes TARGET.json, and TARGET.webp (pictures) or the text frames inside TARGET.json.
+
+- `Replay`, `read_replay`: what was recorded.
+- `record`: plays and writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.utils import set_random_seed
+
+from rewardloom.baselines.comparison.animation import Frames, fit_text, to_picture, write_animation
+from rewardloom.baselines.training.algorithms import Agent, algorithm_class
+from rewardloom.baselines.training.config import TrainConfig
+from rewardloom.baselines.training.folder import RunFolder, write_json
+from rewardloom.baselines.training.threads import torch_threads
+from rewardloom.baselines.training.worlds import has_action_masks, make_world
+
+__all__ = ["Replay", "record"]
+
+_MAX_STEPS = 5_000
+_SEED = 1_000_003  # apart from the seeds of training and evaluation, which are hashed
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """One recorded episode.
+
+    Attributes:
+        kind: "picture" (an animated WebP beside the file), "text", or "none".
+        reason: Why there is none.
+        steps: Steps that were played.
+        raw_return: Sum of the world's own reward over them.
+        ended: Whether the episode ended within them.
+        milliseconds: From one frame to the next.
+        frames: The frames of "text"; empty for the others.
+    """
+
+    kind: Literal["picture", "text", "none"]
+    reason: str = ""
+    steps: int = 0
+    raw_return: float = 0.0
+    ended: bool = True
+    milliseconds: int = 100
+    frames: tuple[str, ...] = ()
+
+
+def record(run: Path, target: Path) -> Replay:
+    """Play one episode of a run's agent on its world without designs and write it.
+
+    Args:
+        run: Folder of a finished run.
+        target: Path without a suffix.
+    """
+    config = RunFolder(run).read_config()
+    plain = make_world(config)
+    try:
+        agent_class = algorithm_class(config, plain)
+        modes = plain.metadata.get("render_modes", [])
+    finally:
+        plain.close()
+    mode = next((mode for mode in ("rgb_array", "ansi") if mode in modes), None)
+    if mode is None:
+        replay = Replay("none", f"{config.world} renders neither pictures nor text")
+    else:
+        with torch_threads(1):
+            model = agent_class.load(RunFolder(run).model, device="cpu")
+            replay = _record(model, config, mode, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_json(target.with_suffix(".json"), dataclasses.asdict(replay))
+    return replay
+
+
+def _record(model: Agent, config: TrainConfig, mode: str, target: Path) -> Replay:
+    set_random_seed(config.seed)
+    env = make_world(config, render_mode=mode)
+    try:
+        frames = Frames(to_picture if mode == "rgb_array" else str)
+        steps, raw_return, ended = _play(env, model, frames.add)
+        frames.close()
+    finally:
+        env.close()
+    milliseconds = frames.milliseconds(env.metadata.get("render_fps"))
+    facts: dict[str, Any] = {"steps": steps, "raw_return": raw_return, "ended": ended}
+    if mode == "ansi":
+        kept = fit_text(frames.kept)
+        return Replay("text", milliseconds=milliseconds, frames=kept, **facts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    milliseconds = write_animation(target.with_suffix(".webp"), frames.kept, milliseconds)
+    return Replay("picture", milliseconds=milliseconds, **facts)
+
+
+def _play(
+    env: gym.Env[Any, Any], model: Agent, show: Callable[[Callable[[], Any]], None]
+) -> tuple[int, float, bool]:
+    """Play one episode; `show` is offered a picture before the first and after every step."""
+    obs, _ = env.reset(seed=_SEED)
+    show(env.render)
+    masked = has_action_masks(env)
+    raw_return = 0.0
+    for step in range(1, _MAX_STEPS + 1):
+        extra = {"action_masks": env.get_wrapper_attr("action_masks")()} if masked else {}
+        action, _ = model.predict(obs, deterministic=False, **extra)
+        if isinstance(action, np.ndarray) and action.ndim == 0:
+            action = action[()]
+        obs, reward, terminated, truncated, _ = env.step(action)
+        raw_return += float(reward)
+        show(env.render)
+        if terminated or truncated:
+            return step, raw_return, True
+    return _MAX_STEPS, raw_return, False
+
+
+def main() -> int:
+    """Record what the command line names."""
+    run, target = sys.argv[1:]
+    record(Path(run), Path(target))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
