@@ -27,6 +27,9 @@ _ESC = 0x1B
 _QUIT = 0x80 | ord("q")
 _MOST_PROMPTS = 1000
 
+_ASKING, _WRITING, _WAITING = 1, 2, 3  # positions in nle's "internal"
+_GAME_OVER, _IN_MOVE_LOOP = 0, 3  # positions in nle's "program_state"
+
 
 class Engine:
     """One NetHack game after another in one copy of the game's library.
@@ -68,6 +71,9 @@ class Engine:
             fix_moon_phase=fix_moon_phase,
         )
         self._requested = requested
+        # nle's own wrapper around these two costs 4 % of a step.
+        self._send: Any = self._game._pynethack.step
+        self._is_done: Any = self._game._pynethack.done
         self._questions = questions
         self.buffers: dict[str, np.ndarray] = {}
         self.stats: list[int] = []
@@ -84,7 +90,7 @@ class Engine:
     @property
     def in_menu(self) -> bool:
         """Whether a full-screen window without a message waits to be dismissed."""
-        return not self.done and bool(self._internal[3]) and not self.text
+        return not self.done and bool(self._internal[_WAITING]) and not self.text
 
     def start(self, core: int, disp: int, lgen: int | None) -> bool:
         """Start a game from two seeds and an optional seed of the level generator.
@@ -100,11 +106,11 @@ class Engine:
         self.begin()
         self._read()
         for _ in range(_MOST_PROMPTS):
-            if self.done or self._program_state[3]:  # in the move loop
+            if self.done or self._program_state[_IN_MOVE_LOOP]:
                 break
-            self.press(_ESC if self._internal[2] else SPACE)
+            self.press(_ESC if self._internal[_WRITING] else SPACE)
         self.settle()
-        return not self.done and bool(self._program_state[3])
+        return not self.done and bool(self._program_state[_IN_MOVE_LOOP])
 
     def begin(self) -> None:
         """Forget the texts shown so far."""
@@ -112,7 +118,8 @@ class Engine:
 
     def press(self, key: int) -> None:
         """Send one key and read what it did."""
-        _, self.done = self._game.step(key)
+        self._send(key)
+        self.done = self._is_done()
         self._read()
 
     def settle(self, *, keep_questions: bool = True) -> None:
@@ -121,12 +128,12 @@ class Engine:
         for _ in range(_MOST_PROMPTS):
             if self.done:
                 return
-            _, asking, writing, waiting = self._internal[:4].tolist()
-            if waiting:
+            internal = self._internal
+            if internal[_WAITING]:
                 self.press(SPACE)
-            elif writing:
+            elif internal[_WRITING]:
                 self.press(_ESC)
-            elif asking:
+            elif internal[_ASKING]:
                 if keep_questions and any(word in self.text for word in self._questions):
                     self.question = self.text
                     return
@@ -148,19 +155,21 @@ class Engine:
     def close(self) -> None:
         """Free the game, its files and its copy of the library; more than once is fine."""
         self.done = True
+        self._send = self._is_done = None
         self._game.close()
 
     def _take_buffers(self, frame: tuple[np.ndarray, ...]) -> None:
         self.buffers = dict(zip(self._requested, frame, strict=True))
         self._message = self.buffers["message"]
         self._blstats = self.buffers["blstats"]
-        self._program_state = self.buffers["program_state"]
-        self._internal = self.buffers["internal"]
+        # numpy arrays are buffers, which their stubs say only from Python 3.12 on
+        self._program_state = memoryview(self.buffers["program_state"])  # pyright: ignore[reportArgumentType]
+        self._internal = memoryview(self.buffers["internal"])  # pyright: ignore[reportArgumentType]
 
     def _read(self) -> None:
         text = self._message.tobytes().partition(b"\0")[0]
         if text and (text != self.text or not self.segments):
             self.segments.append(text)
         self.text = text
-        if not self._program_state[0]:  # the game is not over
+        if not self._program_state[_GAME_OVER]:
             self.stats = self._blstats.tolist()

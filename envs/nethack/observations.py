@@ -81,12 +81,15 @@ def observation_space(preset: str) -> spaces.Dict:
     return spaces.Dict(entries)
 
 
-def observe(buffers: dict[str, np.ndarray], preset: str, text: bytes | None) -> dict:
+def observe(
+    buffers: dict[str, np.ndarray], preset: str, hero: tuple[int, int], text: bytes | None
+) -> dict[str, np.ndarray]:
     """Return an observation that shares no memory with the game.
 
     Args:
         buffers: nle key -> the game's array.
         preset: Name of the preset.
+        hero: Column and row of the hero on the map.
         text: What `message` shall say, cut at 256 bytes; None for the game's own message line.
     """
     observation = {key: buffers[key].copy() for key in PRESETS[preset]}
@@ -96,8 +99,7 @@ def observe(buffers: dict[str, np.ndarray], preset: str, text: bytes | None) -> 
         message[: len(shown)] = np.frombuffer(shown, np.uint8)
         message[len(shown) :] = 0
     if preset == "compact":
-        blstats = observation["blstats"]
-        observation["glyph_crop"] = _crop(buffers["glyphs"], int(blstats[0]), int(blstats[1]))
+        observation["glyph_crop"] = _crop(buffers["glyphs"], *hero)
     return observation
 
 

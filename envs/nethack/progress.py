@@ -27,8 +27,13 @@ METRICS = (
     "died",
 )
 
-_BLANK = int(nethack.GLYPH_CMAP_OFF)  # solid rock: also every cell not seen yet
+_BLANK = np.int16(nethack.GLYPH_CMAP_OFF)  # solid rock: also every cell not seen yet
 _BEYOND_DEATH = ("quit", "escaped", "ascended")
+
+# Plain integers: indexing with enum members is several times slower.
+_SCORE, _GOLD, _POINTS = int(Stat.SCORE), int(Stat.GOLD), int(Stat.EXPERIENCE_POINTS)
+_DEPTH, _TIME = int(Stat.DEPTH), int(Stat.TIME)
+_DUNGEON, _LEVEL = int(Stat.DUNGEON), int(Stat.LEVEL)
 
 
 class Progress:
@@ -46,9 +51,10 @@ class Progress:
 
     def __init__(self, stats: list[int], glyphs: np.ndarray):
         self.stats = stats
-        self.max_depth = stats[Stat.DEPTH]
+        self.max_depth = stats[_DEPTH]
         self.scout = 0
-        self._known = {(stats[Stat.DUNGEON], stats[Stat.LEVEL]): _known_cells(glyphs)}
+        self._seen = np.empty(glyphs.shape, bool)
+        self._known = {(stats[_DUNGEON], stats[_LEVEL]): self._count(glyphs)}
 
     def update(self, stats: list[int], glyphs: np.ndarray, over: bool) -> dict[str, float]:
         """Return the components of a step; `success` is left at 0 for the world to set.
@@ -59,14 +65,17 @@ class Progress:
             over: The game ended at this step.
         """
         before, self.stats = self.stats, stats
-        deeper = max(0, stats[Stat.DEPTH] - self.max_depth)
-        self.max_depth += deeper
+        deeper = stats[_DEPTH] - self.max_depth
+        if deeper > 0:
+            self.max_depth += deeper
+        else:
+            deeper = 0
         seen = 0 if over else self._discovered(stats, glyphs)
-        idle = not over and stats[Stat.TIME] == before[Stat.TIME]
+        idle = not over and stats[_TIME] == before[_TIME]
         return {
-            "score": float(stats[Stat.SCORE] - before[Stat.SCORE]),
-            "gold": float(stats[Stat.GOLD] - before[Stat.GOLD]),
-            "experience": float(stats[Stat.EXPERIENCE_POINTS] - before[Stat.EXPERIENCE_POINTS]),
+            "score": float(stats[_SCORE] - before[_SCORE]),
+            "gold": float(stats[_GOLD] - before[_GOLD]),
+            "experience": float(stats[_POINTS] - before[_POINTS]),
             "depth": float(deeper),
             "scout": float(seen),
             "idle": float(idle),
@@ -78,12 +87,12 @@ class Progress:
         stats = self.stats
         died = bool(how_done) and how_done not in _BEYOND_DEATH
         return {
-            "score": float(stats[Stat.SCORE]),
-            "depth": float(stats[Stat.DEPTH]),
+            "score": float(stats[_SCORE]),
+            "depth": float(stats[_DEPTH]),
             "max_depth": float(self.max_depth),
             "experience_level": float(stats[Stat.EXPERIENCE_LEVEL]),
-            "gold": float(stats[Stat.GOLD]),
-            "turns": float(stats[Stat.TIME]),
+            "gold": float(stats[_GOLD]),
+            "turns": float(stats[_TIME]),
             "scout": float(self.scout),
             "ascended": float(how_done == "ascended"),
             "died": float(died),
@@ -91,14 +100,15 @@ class Progress:
 
     def _discovered(self, stats: list[int], glyphs: np.ndarray) -> int:
         """Return by how much the number of known cells of this level passed its record."""
-        level = (stats[Stat.DUNGEON], stats[Stat.LEVEL])
-        known = _known_cells(glyphs)
-        more = max(0, known - self._known.get(level, 0))
-        if more:
-            self._known[level] = known
-            self.scout += more
+        level = (stats[_DUNGEON], stats[_LEVEL])
+        known = self._count(glyphs)
+        more = known - self._known.get(level, 0)
+        if more <= 0:
+            return 0
+        self._known[level] = known
+        self.scout += more
         return more
 
-
-def _known_cells(glyphs: np.ndarray) -> int:
-    return int(np.count_nonzero(glyphs != _BLANK))
+    def _count(self, glyphs: np.ndarray) -> int:
+        np.not_equal(glyphs, _BLANK, out=self._seen)
+        return int(np.count_nonzero(self._seen))

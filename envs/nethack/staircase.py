@@ -113,7 +113,8 @@ class NetHackStaircase(NetHackWorld):
     ## Differences from the paper
     Success is depth reached by any means: stairs, trap door, hole, falling down the stairs, the
     Gnomish Mines. ONI counts only the message of an ordinary descent, on the level with that
-    number within its branch, which is `strict_message=True`. nle's own staircase task pays 1 for standing on stairs.
+    number within its branch, which is `strict_message=True`. nle's own staircase task pays 1 for
+    standing on stairs.
 
     ## References
     Zheng et al. (2024), Online Intrinsic Rewards for Decision Making Agents from Large Language

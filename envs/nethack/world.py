@@ -241,9 +241,12 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
     def _look(self, engine: Engine) -> tuple[dict[str, np.ndarray], str]:
         text = engine.text
         if self.caption == "joined":
-            text = b"  ".join(engine.segments)
-        shown = None if text == engine.text and not engine.done else text
-        return observe(engine.buffers, self.observations, shown), text.decode("latin-1")
+            segments = engine.segments
+            text = segments[0] if len(segments) == 1 else b"  ".join(segments)
+        shown = None if text == engine.text else text
+        hero = (engine.stats[0], engine.stats[1])
+        observation = observe(engine.buffers, self.observations, hero, shown)
+        return observation, text.decode("latin-1")
 
     def _end_status(self, engine: Engine, truncated: bool) -> str:
         if engine.done:
