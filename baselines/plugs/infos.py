@@ -1,0 +1,120 @@
+"""Reads SB3's infos, a list of one dict per environment, into arrays.
+
+- `InfoReader`: what a design needs of one step or of the resets.
+- `split_dones`: how the episodes of one step ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
+
+from rewardloom.rewards.design import COLUMNS, RewardDesign
+from rewardloom.typing import F64NK, BoolN
+from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
+from rewardloom.wrappers.plug import column_error, read_components, require_names
+
+__all__ = ["Columns", "Endings", "InfoReader", "split_dones"]
+
+Columns = Mapping[str, Callable[[Any, dict[str, Any]], Any]]
+"""info column -> function (obs, info) -> value, for what the world does not write."""
+
+Infos = Sequence[dict[str, Any]]
+
+
+class Endings(NamedTuple):
+    """How the episodes of one step ended, each (N,) bool."""
+
+    terminated: BoolN
+    truncated: BoolN
+    failed: BoolN
+
+
+def split_dones(dones: Any, infos: Infos) -> Endings:
+    """Tell SB3's `dones` apart; a time limit is `info["TimeLimit.truncated"]`."""
+    dones = np.asarray(dones, bool)
+    if not dones.any():
+        none = np.zeros(len(dones), bool)
+        return Endings(none, none, none)
+    truncated = dones & np.array([bool(info.get("TimeLimit.truncated")) for info in infos])
+    failed = dones & np.array([bool(info.get("infra_failure")) for info in infos])
+    return Endings(dones & ~truncated, truncated, failed)
+
+
+class InfoReader:
+    """Reads the components and columns that one design needs of one VecEnv.
+
+    Args:
+        design: Says what it needs.
+        venv: Declares the components.
+        columns: Functions for columns that the world does not write.
+
+    Attributes:
+        names: The components, empty if the design reads none.
+
+    Raises:
+        ConfigError: the design reads components and the world declares none.
+    """
+
+    def __init__(self, design: RewardDesign, venv: VecEnv, columns: Columns | None = None):
+        self.names = require_names(design, venv)
+        self._design = design
+        self._space = venv.observation_space
+        self._getter = itemgetter(*self.names) if self.names else None
+        self._columns = dict(columns or {})
+        self._wanted = sorted(design.needs & COLUMNS)
+
+    def components(self, infos: Infos, tick: int) -> F64NK:
+        """Return the components of one step, (N, K) float64.
+
+        Raises:
+            ComponentError: one is missing, unexpected or not finite.
+        """
+        if self._getter is None:
+            return np.zeros((len(infos), 0))
+        values = np.empty((len(infos), len(self.names)))
+        for i, info in enumerate(infos):
+            values[i] = read_components(
+                info, self.names, self._getter, lambda i=i: f"step {tick} of environment {i}"
+            )
+        return values
+
+    def final_obs(self, obs: Any, dones: Any, infos: Infos) -> Any:
+        """Return the observations a step reached, the true final ones where episodes ended."""
+        batch = batch_rows(self._space, obs)
+        finals = {i: infos[i]["terminal_observation"] for i in np.flatnonzero(dones).tolist()}
+        return with_rows(self._space, batch, finals) if finals else batch
+
+    def extra(self, obs: Any, infos: Infos, tick: int, slots: BoolN | None = None) -> Any:
+        """Return the info columns the design needs, each (N,), or None if it needs none.
+
+        Args:
+            obs: Batch of observations, for column functions.
+            infos: One dict per environment.
+            tick: For error messages.
+            slots: Rows that matter; None for all.
+
+        Raises:
+            ConfigError: a column is missing where it is needed.
+        """
+        if not self._wanted:
+            return None
+        rows = range(len(infos)) if slots is None else np.flatnonzero(slots).tolist()
+        extra = {}
+        for column in self._wanted:
+            values = np.full(len(infos), None, dtype=object)
+            for i in rows:
+                values[i] = self._value(column, obs, infos[i], i, tick)
+            extra[column] = values
+        return extra
+
+    def _value(self, column: str, obs: Any, info: dict[str, Any], index: int, tick: int) -> Any:
+        if column in self._columns:
+            return self._columns[column](row_of(self._space, obs, index), info)
+        if column in info or column == "is_success":  # only an episode's last step has it
+            return info.get(column, False)
+        raise column_error(column, self._design, f"step {tick} of environment {index}")

@@ -1,0 +1,133 @@
+"""`DesignVecReward`: one reward design for all environments of an SB3 VecEnv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from rewardloom.baselines.plugs.infos import Columns, Endings, InfoReader, split_dones
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.design import RewardDesign, StepBatch
+from rewardloom.typing import BoolN
+from rewardloom.wrappers.batching import batch_rows
+from rewardloom.wrappers.plug import refuse_equal_names
+
+__all__ = ["DesignVecReward"]
+
+
+class DesignVecReward(VecEnvWrapper):
+    """Replaces the rewards of a VecEnv by what one `RewardDesign` pays for all of it.
+
+    Observations and actions pass untouched. Infos are copied and gain `raw_reward`, `info[name]`
+    (what the design did, as floats) and, at an episode's end, `episode_raw_return`. A design that
+    settles truncated episodes also clears `TimeLimit.truncated`, so that SB3 does not bootstrap.
+
+    Args:
+        venv: The environments; a world without components is wrapped in
+            `rewardloom.wrappers.RewardComponents` inside.
+        design: The design; one object serves one plug.
+        name: Key of the design's entry in `info`.
+        columns: info column -> function (obs, info) -> value, called once per environment.
+
+    Raises:
+        ConfigError: `venv` is no VecEnv, two designs share a name, or the design reads components
+            of a world that declares none.
+        ComponentError: at `step`, a component is missing, unexpected or not finite.
+    """
+
+    def __init__(
+        self, venv: VecEnv, design: RewardDesign, *, name: str, columns: Columns | None = None
+    ):
+        if not isinstance(venv, VecEnv):
+            raise ConfigError(
+                f"DesignVecReward takes an SB3 VecEnv, got {type(venv).__name__}; for one "
+                "environment or a Gymnasium vector use rewardloom.wrappers."
+            )
+        super().__init__(venv)
+        refuse_equal_names(name, venv)
+        self.design = design
+        self.design_name = name
+        self._reader = InfoReader(design, venv, columns)
+        design.bind(self._reader.names, self.num_envs)
+        self._active = np.ones(self.num_envs, bool)
+        self._raw_returns = np.zeros(self.num_envs)
+        self._actions: Any = None
+        self._obs: Any = None
+        self._tick = 0
+
+    def reset(self) -> Any:
+        """Start an episode in every environment; what the design had open is dropped."""
+        obs = self.venv.reset()
+        self._raw_returns[:] = 0.0
+        self._begin(self._active, obs)
+        return obs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions, for designs that need them, and pass them on."""
+        self._actions = actions
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> Any:
+        """Finish the step and pay what the design says, (N,) float32."""
+        obs, rewards, dones, infos = self.venv.step_wait()
+        self._tick += 1
+        ends = split_dones(dones, infos)
+        batch = self._batch(obs, rewards, dones, infos, ends)
+        paid = self.design.step(batch).astype(np.float32)
+        infos = self._annotated(batch, infos)
+        if dones.any():
+            self._close(dones, ends, infos)
+            self._begin(np.array(dones, bool), obs)
+        elif "obs" in self.design.needs:
+            self._obs = batch_rows(self.observation_space, obs, copy=True)
+        return obs, paid, dones, infos
+
+    def _batch(
+        self, obs: Any, rewards: Any, dones: Any, infos: list[dict[str, Any]], ends: Endings
+    ) -> StepBatch:
+        needs, reader = self.design.needs, self._reader
+        action = next_obs = extra = None
+        if needs - {"components"}:
+            reached = reader.final_obs(obs, dones, infos)
+            next_obs = reached if "next_obs" in needs else None
+            action = batch_rows(self.action_space, self._actions) if "action" in needs else None
+            extra = reader.extra(reached, infos, self._tick)
+        return StepBatch(
+            np.asarray(rewards, np.float64),
+            reader.components(infos, self._tick),
+            ends.terminated,
+            ends.truncated,
+            self._active,
+            ends.failed,
+            self._obs,
+            action,
+            next_obs,
+            extra,
+        )
+
+    def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return copies of the infos with the raw rewards and what the design did."""
+        columns = {key: values.tolist() for key, values in self.design.summary().items()}
+        raws = batch.reward.tolist()
+        annotated = []
+        for i, info in enumerate(infos):
+            copy = {**info, self.design_name: {key: row[i] for key, row in columns.items()}}
+            self._raw_returns[i] += copy.setdefault("raw_reward", raws[i])
+            annotated.append(copy)
+        return annotated
+
+    def _close(self, dones: Any, ends: Endings, infos: list[dict[str, Any]]) -> None:
+        for i in np.flatnonzero(dones).tolist():
+            infos[i].setdefault("episode_raw_return", float(self._raw_returns[i]))
+            self._raw_returns[i] = 0.0
+            if ends.truncated[i] and self.design.settles_truncation and not ends.failed[i]:
+                infos[i]["TimeLimit.truncated"] = False
+
+    def _begin(self, slots: BoolN, obs: Any) -> None:
+        """Open episodes in the design; `obs` and the VecEnv's `reset_infos` are of their resets."""
+        if "obs" in self.design.needs:
+            self._obs = batch_rows(self.observation_space, obs, copy=True)
+        infos = self.venv.reset_infos
+        self.design.begin(slots, self._reader.extra(obs, infos, self._tick, slots))
