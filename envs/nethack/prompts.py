@@ -15,7 +15,7 @@ from rewardloom.envs.nethack.engine import KEPT_QUESTIONS, SPACE, YES, Engine
 
 __all__ = ["EXTENDED_QUESTIONS", "answer", "play_extended", "play_plain"]
 
-EXTENDED_QUESTIONS = (*KEPT_QUESTIONS, b"drink", b"Drink", b"Pay")
+EXTENDED_QUESTIONS = (*KEPT_QUESTIONS, b"drink", b"Drink", b"Pay?", b"Itemized")
 
 _CAST = int(nethack.Command.CAST)
 _ENHANCE = int(nethack.Command.ENHANCE)

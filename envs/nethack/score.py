@@ -44,6 +44,8 @@ class NetHackScore(NetHackWorld):
       `tty_colors`, `tty_cursor`, `misc`, as in nle.
 
     When the game is over nle blanks all but the terminal; `message` still says what happened.
+    With `screen_descriptions` the game looks at every object in sight, so the texts of "full" name
+    some objects more closely than those of the other presets.
 
     ## Rewards
     `reward_scale * (score - 0.01 * idle)` of the components.

@@ -47,7 +47,7 @@ class EpisodeRecord(NamedTuple):
 
     Attributes:
         steps: Its length.
-        end_status: How it ended, as in `info["end_status"]`.
+        end_status: How it ended, as in `info["end_status"]`; "cut_off" if by `reset()`.
         metrics: As in `info["episode_metrics"]`.
         seeds: The game's seeds (core, display).
         ttyrec: The recording, or None.
@@ -110,14 +110,13 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
         self.observation_space = observation_space(observations)
         self.action_space = gym.spaces.Discrete(len(self.keys))
         self.last_episode: EpisodeRecord | None = None
-        self._extended = self.keys == EXT28
+        self._extended = isinstance(actions, str) and self.keys == EXT28
         self._play = play_extended if self._extended else play_plain
         self._engine: Engine | None = None
         self._close_engine: weakref.finalize | None = None
         self._progress: Progress | None = None
         self._episode = -1
         self._steps = 0
-        self._over = True
         self._success = False
         self._seeds = (0, 0)
         self._ttyrec: str | None = None
@@ -146,14 +145,14 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
         super().reset(seed=seed)
         if options:
             raise ConfigError(f"The NetHack worlds take no reset options, got {options!r}.")
-        self._record("cut_off")
+        if self._engine is not None and self._progress is not None and self._steps:
+            self._finish(self._engine, self._progress, "cut_off")
         self._episode += 1
         engine = self._ready_engine()
         retries = self._start(engine)
         self._progress = Progress(engine.stats, engine.buffers["glyphs"])
         self._steps = 0
         self._success = False
-        self._over = False
         observation, caption = self._look(engine)
         return observation, {"caption": caption, "backend": BACKEND, "reset_retries": retries}
 
@@ -170,7 +169,7 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
             InvalidAction: `action` is not in the action space.
         """
         engine, progress = self._engine, self._progress
-        if engine is None or progress is None or self._over:
+        if engine is None or progress is None:
             raise gym.error.ResetNeeded("There is no game to step; call reset() first.")
         key = self._key(action)
         engine.begin()
@@ -185,11 +184,9 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
         observation, caption = self._look(engine)
         info: dict[str, Any] = {"reward_components": components, "caption": caption}
         if terminated or truncated:
-            self._over = True
             info["is_success"] = self._success
             info["end_status"] = self._end_status(engine, truncated)
-            info["episode_metrics"] = progress.metrics(engine.how_done if engine.done else "")
-            self._record(info["end_status"])
+            info["episode_metrics"] = self._finish(engine, progress, info["end_status"])
         return observation, self._reward(components), terminated, truncated, info
 
     def render(self) -> Any:
@@ -209,7 +206,6 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
 
     def close(self) -> None:
         """End the game and remove everything it opened; more than once is fine."""
-        self._over = True
         self._progress = None
         self._drop_engine()
         super().close()
@@ -253,16 +249,14 @@ class NetHackWorld(gym.Env[dict[str, np.ndarray], np.int64]):
             return engine.how_done
         return "truncated" if truncated else "success"
 
-    def _record(self, end_status: str) -> None:
-        """Keep the episode in `last_episode`, also one that an outer time limit or reset cut."""
-        engine, progress = self._engine, self._progress
-        if engine is None or progress is None or not self._steps:
-            return
-        metrics = progress.metrics(engine.how_done if end_status == engine.how_done else "")
+    def _finish(self, engine: Engine, progress: Progress, end_status: str) -> dict[str, float]:
+        """Close the episode, put it into `last_episode` and return its metrics."""
+        metrics = progress.metrics(engine.how_done if engine.done else "")
         self.last_episode = EpisodeRecord(
             self._steps, end_status, metrics, self._seeds, self._ttyrec
         )
         self._progress = None
+        return dict(metrics)
 
     def _ready_engine(self) -> Engine:
         """Return an engine for the next game; a recorded game has one of its own."""

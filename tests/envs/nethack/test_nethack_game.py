@@ -314,6 +314,8 @@ def test_the_extended_set_casts_the_first_spell():
         (b"There is a newt corpse here; eat it? [ynq] (n)", "y", "y"),
         (b"There is a newt corpse here; eat it? [ynq] (n)", "k", " "),
         (b"In what direction?", "k", "k"),
+        (b"Itemized billing? [ynq] (q)", "y", "y"),
+        (b"Dagger for 5 zorkmids.  Pay? [yn] (n)", "y", "y"),
     ],
 )
 def test_answers_of_the_extended_set(question, key, expected):

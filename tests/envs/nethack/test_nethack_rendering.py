@@ -103,9 +103,9 @@ def test_a_frame_takes_little_time():
 def test_record_video_writes_a_file(tmp_path):
     pytest.importorskip("moviepy")
     env = gym.make("rewardloom/NetHackScore-v0", render_mode="rgb_array", horizon=12)
-    with gym.wrappers.RecordVideo(env, str(tmp_path), disable_logger=True) as recorder:
+    with gym.wrappers.RecordVideo(env, str(tmp_path / "films"), disable_logger=True) as recorder:
         recorder.reset(seed=0)
         truncated = False
         while not truncated:
             truncated = recorder.step(0)[3]
-    assert [path.suffix for path in tmp_path.iterdir()] == [".mp4"]
+    assert [path.suffix for path in (tmp_path / "films").iterdir()] == [".mp4"]

@@ -340,6 +340,20 @@ def test_rendering_changes_nothing_in_the_game():
         assert games(plain, 3, 150) == games(shown, 3, 150)
 
 
+def test_the_presets_play_the_same_game():
+    """With one exception that is documented: "full" words some texts more closely."""
+    numbers, captions = [], []
+    for preset in PRESETS:
+        with NetHackScore(observations=preset) as env:
+            steps = [env.reset(seed=6)]
+            steps += [env.step(action % 23)[::4] for action in range(300)]
+        numbers.append(np.stack([obs["blstats"] for obs, _ in steps]))
+        captions.append([info["caption"] for _, info in steps])
+    np.testing.assert_array_equal(numbers[0], numbers[1])
+    np.testing.assert_array_equal(numbers[0], numbers[2])
+    assert captions[0] == captions[1]
+
+
 def run_python(code, **environment):
     env = {k: v for k, v in os.environ.items() if k not in ("USER", "LOGNAME")}
     return subprocess.run(
