@@ -8,4 +8,6 @@ from rewardloom.rewards.design import EpisodeBatch as EpisodeBatch
 from rewardloom.rewards.design import RewardDesign as RewardDesign
 from rewardloom.rewards.design import StepBatch as StepBatch
 from rewardloom.rewards.design import episode_batch as episode_batch
+from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
+from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.weight import WeightDesign as WeightDesign

@@ -54,6 +54,12 @@ DESIGNS: dict[str, DesignEntry] = {
         "bonus for seldom visited states",
         {"coef": 0.5, "resolution": 0.25},
     ),
+    "intrinsic": DesignEntry(
+        "rewardloom.rewards.intrinsic.design:IntrinsicDesign",
+        "IntrinsicReward",
+        "pay for captions an annotator finds helpful, less at each repetition",
+        {"goal": "score"},
+    ),
 }
 
 

@@ -1,0 +1,120 @@
+"""Who says which captions are helpful.
+
+- `Annotator`: the protocol; a language model, a person or a list of rules can be behind it.
+- `LexiconAnnotator`: ordered regular expressions, with no network, no model and no chance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardloom.rewards.intrinsic.rules import Rule, checked_on, read_rules
+
+__all__ = ["HELPFUL", "NO_LABEL", "UNHELPFUL", "Annotator", "LexiconAnnotator", "Rules"]
+
+HELPFUL = 1
+UNHELPFUL = 0
+NO_LABEL = -1
+"""The annotator could not say; it is asked again when the caption returns."""
+
+Rules: TypeAlias = str | os.PathLike[str] | Sequence[Any]
+
+
+@runtime_checkable
+class Annotator(Protocol):
+    """Labels captions.
+
+    Attributes:
+        name: What labels, and for which goal; goes into records.
+        version: Changes whenever a label could change; goes into records.
+    """
+
+    name: str
+    version: str
+
+    def label(self, captions: Sequence[str]) -> NDArray[np.int8]:
+        """Return one label per caption: `HELPFUL`, `UNHELPFUL` or `NO_LABEL`.
+
+        Args:
+            captions: Distinct texts.
+
+        Returns:
+            (len(captions),) int8.
+        """
+        ...
+
+
+class LexiconAnnotator:
+    """Labels captions by an ordered list of regular expressions.
+
+    A caption, which may hold several messages of one step, is read from left to right. Where
+    several rules match at one place, the first in the list decides and takes the text it
+    matched; reading goes on behind it. The caption has the highest weight found; it is helpful
+    if that is at least 1. A caption that no rule matches is unhelpful: the lexicon always answers.
+
+    The shipped rules are about the hero's own deeds in NetHack ("You kill the newt!"), not those
+    of pets and monsters ("The newt is killed!"), and skip quoted text. They are ours; they are
+    not a language model and reproduce no published number.
+
+    Args:
+        goal: What counts as helpful; of the shipped rules "score", "combat", "gold", "stairs" or
+            "explore".
+        rules: Rules of your own in place of the shipped ones: a list, or the path of a JSON file;
+            see `rewardloom.rewards.intrinsic.rules`.
+
+    Attributes:
+        goal: As given.
+        name: "lexicon:" and the goal.
+        version: A digest of the rules, after the game version where they are the shipped ones.
+
+    Raises:
+        ConfigError: unknown goal (with the nearest name) or a bad rule (with its id).
+
+    >>> lexicon = LexiconAnnotator("score")
+    >>> lexicon.label(["You kill the newt!", "The newt is killed!"])
+    array([1, 0], dtype=int8)
+    >>> lexicon.explain("You kill the newt!")
+    'kill'
+    """
+
+    def __init__(self, goal: str = "score", rules: Rules | None = None):
+        self.goal = goal
+        self._rules = read_rules(rules, goal)
+        self.name = f"lexicon:{goal}"
+        digest = hashlib.blake2b(repr(self._rules).encode(), digest_size=4).hexdigest()
+        self.version = digest if rules is not None else f"{checked_on()} {digest}"
+        self._any = re.compile("|".join(f"({rule.regex})" for rule in self._rules))
+        # tells the common unhelpful caption in one search; "(?!)" never matches
+        helpful = (rule.regex for rule in self._rules if rule.weight >= 1)
+        self._maybe_helpful = re.compile("|".join(helpful) or "(?!)")
+
+    def label(self, captions: Sequence[str]) -> NDArray[np.int8]:
+        """Return 1 or 0 for each caption, (len(captions),) int8."""
+        labels = np.zeros(len(captions), np.int8)
+        search = self._maybe_helpful.search
+        for index, caption in enumerate(captions):
+            if search(caption) is not None:
+                rule = self._top(caption)
+                labels[index] = rule is not None and rule.weight >= 1
+        return labels
+
+    def explain(self, caption: str) -> str | None:
+        """Return the id of the rule that decided on `caption`, or None if none matches."""
+        rule = self._top(caption)
+        return None if rule is None else rule.id
+
+    def _top(self, caption: str) -> Rule | None:
+        """Return the first of the matching rules with the highest weight."""
+        top: Rule | None = None
+        for match in self._any.finditer(caption):
+            rule = self._rules[(match.lastindex or 0) - 1]
+            if top is None or rule.weight > top.weight:
+                top = rule
+        return top
