@@ -98,11 +98,9 @@ class VectorEnvToVecEnv(VecEnv):
 
     def has_attr(self, attr_name: str) -> bool:
         """Return whether the vector, or every environment in it, has an attribute."""
-        if attr_name == "action_masks" or attr_name.startswith("reward_"):
-            own = getattr(self.env, attr_name, None) is not None
-        else:
-            own = hasattr(self.env, attr_name)
-        return own or sub_env_attributes(self.env.unwrapped, attr_name) is not None
+        if hasattr(self.env, attr_name):
+            return True
+        return sub_env_attributes(self.env.unwrapped, attr_name) is not None
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return an attribute per environment; one of the vector itself is repeated."""

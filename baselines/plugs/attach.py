@@ -1,0 +1,111 @@
+"""`attach_relabel`: rewrites the rewards an SB3 model learns from, at learning time.
+
+Also `save_design` and `load_design`, which keep a design's memory beside the model's zip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecNormalize
+
+from rewardloom.baselines.plugs.infos import Columns
+from rewardloom.baselines.plugs.record import TickRecorder
+from rewardloom.baselines.plugs.relabel_off_policy import (
+    OffPolicyRelabeller,
+    relabelling_replay_buffer,
+)
+from rewardloom.baselines.plugs.relabel_on_policy import (
+    OnPolicyRelabeller,
+    relabelling_rollout_buffer,
+)
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.design import RewardDesign
+
+__all__ = ["attach_relabel", "load_design", "save_design"]
+
+
+def attach_relabel(
+    model: BaseAlgorithm, design: RewardDesign, *, columns: Columns | None = None
+) -> None:
+    """Let `model` learn from the rewards that `design` pays instead of those it collects.
+
+    Call it after the model is made and again after every `load` and `set_env`. The environments
+    keep paying the raw reward; the buffer is rewritten: for PPO, A2C, MaskablePPO and RecurrentPPO
+    before advantages are computed, for SAC, TD3 and DQN when an episode ends (only rows of
+    finished episodes are sampled). A label or statistic that arrived meanwhile counts.
+
+    Args:
+        model: With its environments set.
+        design: One object serves one model.
+        columns: info column -> function (obs, info) -> value, as in `DesignVecReward`.
+
+    Raises:
+        ConfigError: the model has no environments, is of another kind, normalizes rewards, or
+            uses a buffer that cannot be rewritten; or the design does not fit the world.
+    """
+    env = model.env
+    if env is None:
+        raise ConfigError("attach_relabel needs a model with environments; call set_env first.")
+    layer: Any = env
+    while isinstance(layer, VecEnvWrapper):
+        if isinstance(layer, VecNormalize) and layer.norm_reward:
+            raise ConfigError(
+                "VecNormalize normalizes the rewards below the relabelling, which would rewrite "
+                "normalized ones. Use VecNormalize(norm_reward=False)."
+            )
+        layer = layer.venv
+    if isinstance(env, TickRecorder):  # attached before; a model records once
+        env = env.venv
+    recorder = TickRecorder(env, design, columns)
+    design.bind(recorder.names, env.num_envs)
+    if isinstance(model, OnPolicyAlgorithm):
+        buffer = _with_class(model.rollout_buffer, relabelling_rollout_buffer)
+        buffer.relabeller = OnPolicyRelabeller(recorder, design)
+        buffer.relabel_model = model
+        model.rollout_buffer = buffer
+    elif isinstance(model, OffPolicyAlgorithm):
+        buffer = _with_class(model.replay_buffer, relabelling_replay_buffer)
+        buffer.attach(OffPolicyRelabeller(recorder, design), model.learning_starts)
+        model.replay_buffer = buffer
+    else:
+        raise ConfigError(f"attach_relabel does not know {type(model).__name__}.")
+    model.env = recorder
+    model._last_obs = None  # a model that goes on resets, so that the recorder sees a start
+
+
+def save_design(path: str | Path, design: RewardDesign) -> Path:
+    """Write a design's memory beside a model's zip, as `<path without .zip>.design.pt`."""
+    target = _beside(path)
+    torch.save(design.state_dict(), target)
+    return target
+
+
+def load_design(path: str | Path, design: RewardDesign) -> None:
+    """Restore what `save_design` wrote beside a model's zip, on the CPU.
+
+    The file is a pickle: load only what you saved yourself.
+    """
+    design.load_state_dict(torch.load(_beside(path), map_location="cpu", weights_only=False))
+
+
+def _beside(path: str | Path) -> Path:
+    path = Path(path)
+    return (path.with_suffix("") if path.suffix == ".zip" else path).with_suffix(".design.pt")
+
+
+def _with_class(buffer: Any, relabelling: Callable[[type], type]) -> Any:
+    """Return a buffer of the relabelling class with the state and arrays of `buffer`.
+
+    `buffer.__class__` cannot be assigned: a class with a mixin has another layout.
+    """
+    plain = next(c for c in type(buffer).__mro__ if not c.__module__.startswith("rewardloom."))
+    changed = object.__new__(relabelling(plain))
+    changed.__dict__.update(buffer.__dict__)
+    return changed

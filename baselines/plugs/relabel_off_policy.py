@@ -1,0 +1,278 @@
+"""Replay buffers whose rewards are rewritten when an episode ends.
+
+- `OffPolicyRelabeller`: turns a finished episode into new rewards.
+- `RelabelReplayBuffer`, `RelabelDictReplayBuffer`, `RelabelNStepReplayBuffer`: SB3's buffers that
+  call it and sample only rows of finished, whole episodes.
+- `relabelling_replay_buffer`: which of them stands for a class of SB3's.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+
+from rewardloom.baselines.plugs.record import Span, Tick, TickRecorder, gather_episodes
+from rewardloom.errors import ConfigError, RunError
+from rewardloom.rewards.design import RewardDesign
+
+__all__ = [
+    "OffPolicyRelabeller",
+    "RelabelDictReplayBuffer",
+    "RelabelNStepReplayBuffer",
+    "RelabelReplayBuffer",
+    "relabelling_replay_buffer",
+]
+
+
+class OffPolicyRelabeller:
+    """Keeps the ticks of open episodes and relabels each one as it ends.
+
+    Args:
+        recorder: The outermost wrapper of the model's environments.
+        design: Already bound.
+    """
+
+    def __init__(self, recorder: TickRecorder, design: RewardDesign):
+        self.recorder = recorder
+        self.design = design
+        self._ticks: list[Tick] = []
+        self._first = np.zeros(recorder.num_envs, np.int64)
+        self._starts: list[Any] = [None] * recorder.num_envs
+
+    def follow(self) -> Tick:
+        """Take the step that was just made and return it.
+
+        Raises:
+            RunError: the recorder saw none, or more than one.
+        """
+        taken = self.recorder.take()
+        if len(taken) != 2 or taken[1].batch is None:
+            raise RunError(
+                f"The buffer stores one step, but the recording wrapper saw {len(taken) - 1}. "
+                "Keep it the outermost environment and call attach_relabel after set_env or load."
+            )
+        border, tick = taken
+        if border.batch is None:  # all environments were reset: nothing before it goes on
+            self._ticks = []
+            self._first[:] = 0
+            self._starts = [border.start] * len(self._first)
+        self._ticks.append(tick)
+        return tick
+
+    def finish(self, slot: int) -> np.ndarray | None:
+        """Return the new rewards of the episode that ends now; None if it failed."""
+        tick = self._ticks[-1]
+        span = Span(slot, int(self._first[slot]), len(self._ticks) - 1, self._starts[slot])
+        self._first[slot] = len(self._ticks)
+        self._starts[slot] = tick.start
+        assert tick.batch is not None
+        if tick.batch.failed[slot]:
+            return None
+        ticks = self._ticks[span.first : span.last + 1]
+        return self.design.relabel(
+            gather_episodes(ticks, [Span(slot, 0, len(ticks) - 1, span.start)])
+        )
+
+    def forget(self) -> None:
+        """Drop ticks that belong to no open episode."""
+        passed = int(self._first.min())
+        if passed:
+            del self._ticks[:passed]
+            self._first -= passed
+
+
+class _RelabelsEpisodes:
+    """Mixed into SB3's replay buffers; rows count only once their episode has ended.
+
+    Rows are written at once. When an episode ends its rewards are rewritten and its rows become
+    valid; when the ring overwrites one row of it, the others become invalid with it.
+    """
+
+    # SB3's own
+    pos: int
+    full: bool
+    n_envs: int
+    buffer_size: int
+    rewards: np.ndarray
+    timeouts: np.ndarray
+    observations: Any
+    next_observations: Any
+    actions: np.ndarray
+    dones: np.ndarray
+
+    def attach(self, relabeller: OffPolicyRelabeller, learning_starts: int) -> None:
+        """Begin to relabel with `relabeller`; rows stored before stay as they are.
+
+        Raises:
+            ConfigError: the buffer overlaps observations, so rows cannot be told apart.
+        """
+        if getattr(self, "optimize_memory_usage", False):
+            raise ConfigError(
+                "Relabelling needs optimize_memory_usage=False: overlapping observations cannot "
+                "be kept apart when single episodes are dropped."
+            )
+        self._relabeller: OffPolicyRelabeller | None = relabeller
+        self._learning_starts = learning_starts
+        if not hasattr(self, "_valid"):
+            shape = (self.buffer_size, self.n_envs)
+            self._valid = np.zeros(shape, bool)
+            self._valid[: self.buffer_size if self.full else self.pos] = True
+            self._start = np.tile(np.arange(self.buffer_size)[:, None], (1, self.n_envs))
+            self._length = np.ones(shape, np.int64)
+        self._open = np.full(self.n_envs, self.pos)
+        self._open_length = np.zeros(self.n_envs, np.int64)
+
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
+        """Store one step of every environment; rewrite the episodes that end with it."""
+        if self._relabeller is None:
+            raise RunError("This replay buffer was loaded; call attach_relabel before learning.")
+        row = self.pos
+        self._drop_overwritten(row)
+        super().add(obs, next_obs, action, reward, done, infos)  # pyright: ignore
+        tick = self._relabeller.follow()
+        self._open_length += 1
+        self._check_room()
+        assert tick.batch is not None
+        for slot in np.flatnonzero(tick.begun).tolist():
+            self._settle(slot, tick)
+            self._open[slot] = self.pos
+            self._open_length[slot] = 0
+        self._relabeller.forget()
+
+    def sample(self, batch_size: int, env: Any = None) -> Any:
+        """Return a batch of rows drawn evenly from those of finished episodes.
+
+        Raises:
+            RunError: no episode has ended yet.
+        """
+        rows, slots = self._draw(batch_size)
+        if self.n_envs == 1:
+            return self._get_samples(rows, env=env)  # pyright: ignore
+        parts = [
+            self._one_environment(slot)._get_samples(rows[slots == slot], env=env)
+            for slot in np.unique(slots).tolist()
+        ]
+        return _joined(parts)
+
+    def truncate_open(self) -> None:
+        """Forget the open episodes; their rows stay invalid."""
+        self._open[:] = self.pos
+        self._open_length[:] = 0
+
+    def _settle(self, slot: int, tick: Tick) -> None:
+        relabeller = self._relabeller
+        assert relabeller is not None
+        assert tick.batch is not None
+        paid = relabeller.finish(slot)
+        length = int(self._open_length[slot])
+        if paid is None:
+            return
+        rows = (self._open[slot] + np.arange(length)) % self.buffer_size
+        self.rewards[rows, slot] = paid[-length:]
+        if relabeller.design.settles_truncation and not tick.batch.failed[slot]:
+            self.timeouts[rows[-1], slot] = 0.0
+        self._valid[rows, slot] = True
+        self._start[rows, slot] = self._open[slot]
+        self._length[rows, slot] = length
+
+    def _drop_overwritten(self, row: int) -> None:
+        """Make the rest of every episode invalid that loses this row."""
+        for slot in np.flatnonzero(self._valid[row]).tolist():
+            span = self._start[row, slot] + np.arange(self._length[row, slot])
+            self._valid[span % self.buffer_size, slot] = False
+
+    def _check_room(self) -> None:
+        if (self._open_length > self.buffer_size).any():
+            raise RunError(
+                f"An episode is longer than the replay buffer ({self.buffer_size} steps per "
+                "environment), so it can never be relabelled whole. Use a larger buffer_size."
+            )
+
+    def _draw(self, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw valid (row, environment) pairs: by rejection while most rows are valid."""
+        upper = self.buffer_size if self.full else self.pos
+        valid = self._valid[:upper]
+        count = 2 * batch_size + 16
+        rows = np.random.randint(0, max(upper, 1), size=count)
+        slots = np.random.randint(0, self.n_envs, size=count)
+        hits = np.flatnonzero(valid[rows, slots]) if upper else np.zeros(0, int)
+        if len(hits) >= batch_size:
+            hits = hits[:batch_size]
+            return rows[hits], slots[hits]
+        where = np.argwhere(valid)
+        if not len(where):
+            raise RunError(
+                "No episode has ended yet, so there is nothing to learn from. Set learning_starts "
+                f"(now {self._learning_starts}) above the length of the first episodes."
+            )
+        chosen = where[np.random.randint(0, len(where), size=batch_size)]
+        return chosen[:, 0], chosen[:, 1]
+
+    def _one_environment(self, slot: int) -> Any:
+        """Return a buffer that shows one environment's rows, in the same memory."""
+        view = copy.copy(self)
+        view.n_envs = 1
+        for name in ("observations", "next_observations", "actions", "rewards", "dones"):
+            setattr(view, name, _of_slot(getattr(self, name), slot))
+        view.timeouts = _of_slot(self.timeouts, slot)
+        return view
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the environments; a loaded buffer needs `attach_relabel`."""
+        return {**self.__dict__, "_relabeller": None}
+
+
+class RelabelReplayBuffer(_RelabelsEpisodes, ReplayBuffer):
+    """`ReplayBuffer` that relabels finished episodes; made by `attach_relabel`."""
+
+
+class RelabelDictReplayBuffer(_RelabelsEpisodes, DictReplayBuffer):
+    """`DictReplayBuffer` that relabels finished episodes; made by `attach_relabel`."""
+
+
+class RelabelNStepReplayBuffer(_RelabelsEpisodes, NStepReplayBuffer):
+    """`NStepReplayBuffer` that relabels finished episodes; made by `attach_relabel`."""
+
+
+_CLASSES: dict[type, type] = {
+    ReplayBuffer: RelabelReplayBuffer,
+    DictReplayBuffer: RelabelDictReplayBuffer,
+    NStepReplayBuffer: RelabelNStepReplayBuffer,
+}
+
+
+def relabelling_replay_buffer(cls: type) -> type:
+    """Return the relabelling form of one of SB3's replay buffer classes.
+
+    Raises:
+        ConfigError: there is none, as for hindsight replay.
+    """
+    if cls not in _CLASSES:
+        raise ConfigError(
+            f"{cls.__name__} cannot be relabelled; use one of "
+            f"{', '.join(known.__name__ for known in _CLASSES)}."
+        )
+    return _CLASSES[cls]
+
+
+def _of_slot(value: Any, slot: int) -> Any:
+    if isinstance(value, dict):
+        return {key: part[:, slot : slot + 1] for key, part in value.items()}
+    return value[:, slot : slot + 1]
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Concatenate SB3's sample tuples field by field."""
+
+    def join(values: list[Any]) -> Any:
+        if values[0] is None:
+            return None
+        if isinstance(values[0], dict):
+            return {key: torch.cat([value[key] for value in values]) for key in values[0]}
+        return torch.cat(values)
+
+    return type(parts[0])(*(join(list(values)) for values in zip(*parts, strict=True)))
