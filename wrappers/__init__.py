@@ -6,4 +6,5 @@ from rewardloom.wrappers.components import Transition as Transition
 from rewardloom.wrappers.count import CountReward as CountReward
 from rewardloom.wrappers.defer import DeferReward as DeferReward
 from rewardloom.wrappers.design import DesignReward as DesignReward
+from rewardloom.wrappers.intrinsic import IntrinsicReward as IntrinsicReward
 from rewardloom.wrappers.weight import WeightReward as WeightReward

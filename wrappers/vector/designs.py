@@ -1,20 +1,22 @@
-"""The vector twins of `WeightReward`, `DeferReward` and `CountReward`.
+"""The vector twins of the single-environment plugs.
 
 Arguments are those of the single-environment plugs of the same name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import gymnasium as gym
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
+from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.vector.design import DesignReward
 
-__all__ = ["CountReward", "DeferReward", "WeightReward"]
+__all__ = ["CountReward", "DeferReward", "IntrinsicReward", "WeightReward"]
 
 
 class WeightReward(DesignReward):
@@ -50,3 +52,31 @@ class CountReward(DesignReward):
     ):
         design = CountDesign(coef, exponent=exponent, resolution=resolution, obs_keys=obs_keys)
         super().__init__(env, design, name=name)
+
+
+class IntrinsicReward(DesignReward):
+    """`rewardloom.wrappers.IntrinsicReward` for a VectorEnv; the table of labels is shared by all slots."""
+
+    def __init__(
+        self,
+        env: gym.vector.VectorEnv,
+        goal: str = "score",
+        *,
+        annotator: Annotator | None = None,
+        rules: Rules | None = None,
+        extrinsic_coef: float = 1.0,
+        intrinsic_coef: float = 0.4,
+        count_exponent: float = 3.0,
+        caption_fn: Callable[[Any, dict[str, Any]], str] | None = None,
+        name: str = "intrinsic",
+    ):
+        design = IntrinsicDesign(
+            goal,
+            annotator=annotator,
+            rules=rules,
+            extrinsic_coef=extrinsic_coef,
+            intrinsic_coef=intrinsic_coef,
+            count_exponent=count_exponent,
+        )
+        columns = {"caption": caption_fn} if caption_fn else None
+        super().__init__(env, design, name=name, columns=columns)
