@@ -12,7 +12,8 @@ from pettingzoo import ParallelEnv
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
+from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign
+from rewardloom.rewards.intrinsic.annotator import Rules
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.parallel.design import DesignReward
 
@@ -51,7 +52,10 @@ class CountReward(DesignReward):
 
 
 class IntrinsicReward(DesignReward):
-    """`rewardloom.wrappers.IntrinsicReward` for a ParallelEnv; the table of labels is shared by all agents."""
+    """`rewardloom.wrappers.IntrinsicReward` for a ParallelEnv.
+
+    The table of labels is shared by all slots.
+    """
 
     def __init__(
         self,

@@ -12,7 +12,8 @@ import gymnasium as gym
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
+from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign
+from rewardloom.rewards.intrinsic.annotator import Rules
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.vector.design import DesignReward
 
@@ -55,7 +56,10 @@ class CountReward(DesignReward):
 
 
 class IntrinsicReward(DesignReward):
-    """`rewardloom.wrappers.IntrinsicReward` for a VectorEnv; the table of labels is shared by all slots."""
+    """`rewardloom.wrappers.IntrinsicReward` for a VectorEnv.
+
+    The table of labels is shared by all slots.
+    """
 
     def __init__(
         self,
