@@ -85,7 +85,7 @@ def _shipped() -> dict[str, Any]:
     return json.loads(_SHIPPED.read_text(encoding="utf-8"))
 
 
-def _entries(source: str | os.PathLike[str] | Sequence[Any]) -> Sequence[Any]:
+def _entries(source: Any) -> Sequence[Any]:
     where = "rules"
     if isinstance(source, str | os.PathLike):
         where = f"rule file {os.fspath(source)!r}"
