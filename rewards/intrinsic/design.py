@@ -70,7 +70,9 @@ class IntrinsicDesign:
         self.extrinsic_coef = _at_least_zero("extrinsic_coef", extrinsic_coef)
         self.intrinsic_coef = _at_least_zero("intrinsic_coef", intrinsic_coef)
         self.count_exponent = _at_least_zero("count_exponent", count_exponent)
-        self.model = RetrievalModel(annotator or LexiconAnnotator(goal, rules))
+        if annotator is None:
+            annotator = LexiconAnnotator(goal, rules)
+        self.model = RetrievalModel(annotator)
         self._counts: list[dict[str, int]] = []
         self._shown = np.zeros((5, 0))
 
