@@ -47,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    worlds = Table("id", "components", "terminal", "needs", title="Worlds", title_justify="left")
+    worlds = Table(title="Worlds", title_justify="left")
+    worlds.add_column("id", no_wrap=True)
+    for heading in ("components", "terminal", "needs"):
+        worlds.add_column(heading)
     for row in world_rows():
         worlds.add_row(row.id, ", ".join(row.components), ", ".join(row.terminal), row.needs)
     designs = Table("name", "what it pays", "wrapper", title="Designs", title_justify="left")
