@@ -2,6 +2,7 @@
 
 - `InfoReader`: what a design needs of one step or of the resets.
 - `split_dones`: how the episodes of one step ended.
+- `reset_infos`: the infos of the episodes that have just begun.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rewardloom.rewards.design import COLUMNS, RewardDesign
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
 from rewardloom.wrappers.plug import column_error, read_components, require_names
 
-__all__ = ["Columns", "Endings", "InfoReader", "split_dones"]
+__all__ = ["Columns", "Endings", "InfoReader", "reset_infos", "split_dones"]
 
 Columns = Mapping[str, Callable[[Any, dict[str, Any]], Any]]
 """info column -> function (obs, info) -> value, for what the world does not write."""
@@ -43,6 +44,16 @@ def split_dones(dones: Any, infos: Infos) -> Endings:
     truncated = dones & np.array([bool(info.get("TimeLimit.truncated")) for info in infos])
     failed = dones & np.array([bool(info.get("infra_failure")) for info in infos])
     return Endings(dones & ~truncated, truncated, failed)
+
+
+def reset_infos(venv: VecEnv) -> Infos:
+    """Return the infos of each environment's last reset.
+
+    Only the innermost VecEnv has them: every wrapper holds empty ones of its own.
+    """
+    while isinstance(venv, VecEnvWrapper):
+        venv = venv.venv
+    return venv.reset_infos
 
 
 class InfoReader:
@@ -106,10 +117,9 @@ class InfoReader:
         rows = range(len(infos)) if slots is None else np.flatnonzero(slots).tolist()
         extra = {}
         for column in self._wanted:
-            values = np.full(len(infos), None, dtype=object)
-            for i in rows:
-                values[i] = self._value(column, obs, infos[i], i, tick)
-            extra[column] = values
+            extra[column] = _column(
+                {i: self._value(column, obs, infos[i], i, tick) for i in rows}, len(infos)
+            )
         return extra
 
     def _value(self, column: str, obs: Any, info: dict[str, Any], index: int, tick: int) -> Any:
@@ -118,3 +128,14 @@ class InfoReader:
         if column in info or column == "is_success":  # only an episode's last step has it
             return info.get(column, False)
         raise column_error(column, self._design, f"step {tick} of environment {index}")
+
+
+def _column(values: dict[int, Any], count: int) -> np.ndarray:
+    """Return values by slot as (count,) float64, or as objects if any is no number."""
+    if any(isinstance(value, str | dict) for value in values.values()):
+        column = np.full(count, None, dtype=object)
+    else:
+        column = np.zeros(count)
+    for slot, value in values.items():
+        column[slot] = value
+    return column

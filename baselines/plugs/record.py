@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.baselines.plugs.infos import Columns, InfoReader, split_dones
+from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos, split_dones
 from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
 from rewardloom.wrappers.batching import batch_rows
@@ -78,7 +78,7 @@ class TickRecorder(VecEnvWrapper):
         """Reset all environments; open episodes are dropped."""
         obs = self.venv.reset()
         self._keep_obs(obs)
-        start = self._reader.extra(obs, self.venv.reset_infos, self._count)
+        start = self._reader.extra(obs, reset_infos(self.venv), self._count)
         self.ticks = [Tick(None, self._active.copy(), start)]
         return obs
 
@@ -115,7 +115,7 @@ class TickRecorder(VecEnvWrapper):
         begun = np.array(dones, bool)
         start = None
         if begun.any():
-            start = reader.extra(obs, self.venv.reset_infos, self._count, begun)
+            start = reader.extra(obs, reset_infos(self.venv), self._count, begun)
         self._keep_obs(obs)
         self.ticks.append(Tick(batch, begun, start))
         return obs, rewards, dones, infos
@@ -187,6 +187,7 @@ def _starts(spans: Sequence[Span]) -> dict[str, Any] | None:
         return None
     starts = {}
     for column in first:
-        starts[column] = np.empty(len(spans), dtype=object)
-        starts[column][:] = [(span.start or {})[column][span.slot] for span in spans]
+        held = [(span.start or {})[column] for span in spans]
+        starts[column] = np.empty(len(spans), np.result_type(*held))
+        starts[column][:] = [values[span.slot] for values, span in zip(held, spans, strict=True)]
     return starts

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.baselines.plugs.infos import Columns, Endings, InfoReader, split_dones
+from rewardloom.baselines.plugs.infos import (
+    Columns,
+    Endings,
+    InfoReader,
+    reset_infos,
+    split_dones,
+)
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign, StepBatch
 from rewardloom.typing import BoolN
@@ -129,5 +135,5 @@ class DesignVecReward(VecEnvWrapper):
         """Open episodes in the design; `obs` and the VecEnv's `reset_infos` are of their resets."""
         if "obs" in self.design.needs:
             self._obs = batch_rows(self.observation_space, obs, copy=True)
-        infos = self.venv.reset_infos
+        infos = reset_infos(self.venv)
         self.design.begin(slots, self._reader.extra(obs, infos, self._tick, slots))
