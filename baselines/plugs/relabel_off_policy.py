@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,23 @@ __all__ = [
 ]
 
 
+_SPARSE = 8  # rows for each valid one, above which valid rows are looked up instead of drawn
+
+
+class Followed(NamedTuple):
+    """What the recorder saw since the last stored step.
+
+    Attributes:
+        tick: The step that is being stored.
+        restarted: All environments were reset before it.
+        gap: Steps before it were never stored: a callback ended `learn` on them.
+    """
+
+    tick: Tick
+    restarted: bool
+    gap: bool
+
+
 class OffPolicyRelabeller:
     """Keeps the ticks of open episodes and relabels each one as it ends.
 
@@ -43,34 +60,35 @@ class OffPolicyRelabeller:
         self._first = np.zeros(recorder.num_envs, np.int64)
         self._starts: list[Any] = [None] * recorder.num_envs
 
-    def follow(self) -> Tick:
-        """Take the step that was just made and return it.
+    def follow(self) -> Followed:
+        """Take the step that was just made.
 
         Raises:
-            RunError: the recorder saw none, or more than one.
+            RunError: the recorder saw none.
         """
         taken = self.recorder.take()
-        if len(taken) != 2 or taken[1].batch is None:
+        if len(taken) < 2:
             raise RunError(
-                f"The buffer stores one step, but the recording wrapper saw {len(taken) - 1}. "
-                "Keep it the outermost environment and call attach_relabel after set_env or load."
+                "The buffer stores a step that the recording wrapper did not see. Keep it the "
+                "outermost environment and call attach_relabel after set_env or load."
             )
-        border, tick = taken
-        if border.batch is None:  # all environments were reset: nothing before it goes on
+        border, tick = taken[0], taken[-1]
+        restarted = border.batch is None
+        if restarted:  # nothing before it goes on
             self._ticks = []
             self._first[:] = 0
             self._starts = [border.start] * len(self._first)
         self._ticks.append(tick)
-        return tick
+        return Followed(tick, restarted, len(taken) > 2)
 
-    def finish(self, slot: int) -> np.ndarray | None:
-        """Return the new rewards of the episode that ends now; None if it failed."""
+    def finish(self, slot: int, *, torn: bool = False) -> np.ndarray | None:
+        """Return the new rewards of the episode that ends now; None if it is torn or failed."""
         tick = self._ticks[-1]
         span = Span(slot, int(self._first[slot]), len(self._ticks) - 1, self._starts[slot])
         self._first[slot] = len(self._ticks)
         self._starts[slot] = tick.start
         assert tick.batch is not None
-        if tick.batch.failed[slot]:
+        if torn or tick.batch.failed[slot]:
             return None
         ticks = self._ticks[span.first : span.last + 1]
         return self.design.relabel(
@@ -89,8 +107,13 @@ class _RelabelsEpisodes:
     """Mixed into SB3's replay buffers; rows count only once their episode has ended.
 
     Rows are written at once. When an episode ends its rewards are rewritten and its rows become
-    valid; when the ring overwrites one row of it, the others become invalid with it.
+    valid; when the ring overwrites one row of it, the others become invalid with it. Rows that
+    were stored before a design was attached cannot be rewritten and are never sampled.
     """
+
+    _relabeller: OffPolicyRelabeller | None = None
+    _learning_starts = 0
+    _valid_count = 0
 
     # SB3's own
     pos: int
@@ -105,7 +128,7 @@ class _RelabelsEpisodes:
     dones: np.ndarray
 
     def attach(self, relabeller: OffPolicyRelabeller, learning_starts: int) -> None:
-        """Begin to relabel with `relabeller`; rows stored before stay as they are.
+        """Begin to relabel with `relabeller`; rows relabelled before stay as they are.
 
         Raises:
             ConfigError: the buffer overlaps observations, so rows cannot be told apart.
@@ -115,32 +138,38 @@ class _RelabelsEpisodes:
                 "Relabelling needs optimize_memory_usage=False: overlapping observations cannot "
                 "be kept apart when single episodes are dropped."
             )
-        self._relabeller: OffPolicyRelabeller | None = relabeller
+        self._relabeller = relabeller
         self._learning_starts = learning_starts
         if not hasattr(self, "_valid"):
             shape = (self.buffer_size, self.n_envs)
             self._valid = np.zeros(shape, bool)
-            self._valid[: self.buffer_size if self.full else self.pos] = True
-            self._start = np.tile(np.arange(self.buffer_size)[:, None], (1, self.n_envs))
-            self._length = np.ones(shape, np.int64)
+            self._start = np.zeros(shape, np.int64)
+            self._length = np.zeros(shape, np.int64)
         self._open = np.full(self.n_envs, self.pos)
         self._open_length = np.zeros(self.n_envs, np.int64)
+        self._torn = np.zeros(self.n_envs, bool)
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Store one step of every environment; rewrite the episodes that end with it."""
         if self._relabeller is None:
-            raise RunError("This replay buffer was loaded; call attach_relabel before learning.")
+            raise RunError("This replay buffer has no design; call attach_relabel(model, design).")
         row = self.pos
         self._drop_overwritten(row)
         super().add(obs, next_obs, action, reward, done, infos)  # pyright: ignore
-        tick = self._relabeller.follow()
+        tick, restarted, gap = self._relabeller.follow()
+        if restarted:
+            self._open[:] = row
+            self._open_length[:] = 0
+            self._torn[:] = False
+        if gap:
+            self._torn[:] = True
         self._open_length += 1
         self._check_room()
-        assert tick.batch is not None
         for slot in np.flatnonzero(tick.begun).tolist():
             self._settle(slot, tick)
             self._open[slot] = self.pos
             self._open_length[slot] = 0
+            self._torn[slot] = False
         self._relabeller.forget()
 
     def sample(self, batch_size: int, env: Any = None) -> Any:
@@ -158,32 +187,30 @@ class _RelabelsEpisodes:
         ]
         return _joined(parts)
 
-    def truncate_open(self) -> None:
-        """Forget the open episodes; their rows stay invalid."""
-        self._open[:] = self.pos
-        self._open_length[:] = 0
-
     def _settle(self, slot: int, tick: Tick) -> None:
         relabeller = self._relabeller
         assert relabeller is not None
         assert tick.batch is not None
-        paid = relabeller.finish(slot)
-        length = int(self._open_length[slot])
+        paid = relabeller.finish(slot, torn=bool(self._torn[slot]))
         if paid is None:
             return
+        length = int(self._open_length[slot])
         rows = (self._open[slot] + np.arange(length)) % self.buffer_size
-        self.rewards[rows, slot] = paid[-length:]
+        self.rewards[rows, slot] = paid
         if relabeller.design.settles_truncation and not tick.batch.failed[slot]:
             self.timeouts[rows[-1], slot] = 0.0
         self._valid[rows, slot] = True
         self._start[rows, slot] = self._open[slot]
         self._length[rows, slot] = length
+        self._valid_count += length
 
     def _drop_overwritten(self, row: int) -> None:
         """Make the rest of every episode invalid that loses this row."""
         for slot in np.flatnonzero(self._valid[row]).tolist():
-            span = self._start[row, slot] + np.arange(self._length[row, slot])
+            length = int(self._length[row, slot])
+            span = self._start[row, slot] + np.arange(length)
             self._valid[span % self.buffer_size, slot] = False
+            self._valid_count -= length
 
     def _check_room(self) -> None:
         if (self._open_length > self.buffer_size).any():
@@ -193,24 +220,25 @@ class _RelabelsEpisodes:
             )
 
     def _draw(self, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw valid (row, environment) pairs: by rejection while most rows are valid."""
-        upper = self.buffer_size if self.full else self.pos
-        valid = self._valid[:upper]
-        count = 2 * batch_size + 16
-        rows = np.random.randint(0, max(upper, 1), size=count)
-        slots = np.random.randint(0, self.n_envs, size=count)
-        hits = np.flatnonzero(valid[rows, slots]) if upper else np.zeros(0, int)
-        if len(hits) >= batch_size:
-            hits = hits[:batch_size]
-            return rows[hits], slots[hits]
-        where = np.argwhere(valid)
-        if not len(where):
+        """Draw valid (row, environment) pairs: by rejection unless they are very sparse."""
+        if not self._valid_count:
             raise RunError(
                 "No episode has ended yet, so there is nothing to learn from. Set learning_starts "
                 f"(now {self._learning_starts}) above the length of the first episodes."
             )
-        chosen = where[np.random.randint(0, len(where), size=batch_size)]
-        return chosen[:, 0], chosen[:, 1]
+        upper = self.buffer_size if self.full else self.pos
+        valid = self._valid[:upper].reshape(-1)
+        if self._valid_count * _SPARSE < len(valid):
+            where = np.flatnonzero(valid)
+            chosen = where[np.random.randint(0, len(where), size=batch_size)]
+        else:
+            chosen = np.zeros(0, np.int64)
+            while len(chosen) < batch_size:
+                count = (batch_size - len(chosen)) * len(valid) // self._valid_count + 16
+                drawn = np.random.randint(0, len(valid), size=count)
+                chosen = np.concatenate([chosen, drawn[valid[drawn]]])
+            chosen = chosen[:batch_size]
+        return np.divmod(chosen, self.n_envs)
 
     def _one_environment(self, slot: int) -> Any:
         """Return a buffer that shows one environment's rows, in the same memory."""
