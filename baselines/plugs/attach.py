@@ -1,19 +1,14 @@
-"""`attach_relabel`: rewrites the rewards an SB3 model learns from, at learning time.
-
-Also `save_design` and `load_design`, which keep a design's memory beside the model's zip.
-"""
+"""`attach_relabel`: rewrites the rewards an SB3 model learns from, at learning time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from rewardloom.baselines.plugs.infos import Columns
 from rewardloom.baselines.plugs.record import TickRecorder
@@ -28,7 +23,7 @@ from rewardloom.baselines.plugs.relabel_on_policy import (
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign
 
-__all__ = ["attach_relabel", "load_design", "save_design"]
+__all__ = ["attach_relabel"]
 
 
 def attach_relabel(
@@ -36,10 +31,14 @@ def attach_relabel(
 ) -> None:
     """Let `model` learn from the rewards that `design` pays instead of those it collects.
 
-    Call it after the model is made and again after every `load` and `set_env`. The environments
+    Call it after the model is made and again after every `load`, `set_env` and
+    `load_replay_buffer`. The environments
     keep paying the raw reward; the buffer is rewritten: for PPO, A2C, MaskablePPO and RecurrentPPO
     before advantages are computed, for SAC, TD3 and DQN when an episode ends (only rows of
-    finished episodes are sampled). A label or statistic that arrived meanwhile counts.
+    finished episodes are sampled, and failed episodes are none of them). A label or statistic that
+    arrived meanwhile counts. The design sees observations as the model does, so normalized ones
+    under VecNormalize; there SB3's EvalCallback compares its stack of wrappers with the model's, so
+    give its environments one more (VecMonitor) on top.
 
     Args:
         model: With its environments set.
@@ -53,16 +52,9 @@ def attach_relabel(
     env = model.env
     if env is None:
         raise ConfigError("attach_relabel needs a model with environments; call set_env first.")
-    layer: Any = env
-    while isinstance(layer, VecEnvWrapper):
-        if isinstance(layer, VecNormalize) and layer.norm_reward:
-            raise ConfigError(
-                "VecNormalize normalizes the rewards below the relabelling, which would rewrite "
-                "normalized ones. Use VecNormalize(norm_reward=False)."
-            )
-        layer = layer.venv
     if isinstance(env, TickRecorder):  # attached before; a model records once
         env = env.venv
+    _check_stack(env)
     recorder = TickRecorder(env, design, columns)
     design.bind(recorder.names, env.num_envs)
     if isinstance(model, OnPolicyAlgorithm):
@@ -80,24 +72,20 @@ def attach_relabel(
     model._last_obs = None  # a model that goes on resets, so that the recorder sees a start
 
 
-def save_design(path: str | Path, design: RewardDesign) -> Path:
-    """Write a design's memory beside a model's zip, as `<path without .zip>.design.pt`."""
-    target = _beside(path)
-    torch.save(design.state_dict(), target)
-    return target
-
-
-def load_design(path: str | Path, design: RewardDesign) -> None:
-    """Restore what `save_design` wrote beside a model's zip, on the CPU.
-
-    The file is a pickle: load only what you saved yourself.
-    """
-    design.load_state_dict(torch.load(_beside(path), map_location="cpu", weights_only=False))
-
-
-def _beside(path: str | Path) -> Path:
-    path = Path(path)
-    return (path.with_suffix("") if path.suffix == ".zip" else path).with_suffix(".design.pt")
+def _check_stack(env: VecEnv) -> None:
+    layer: Any = env
+    while isinstance(layer, VecEnvWrapper):
+        if isinstance(layer, VecNormalize) and layer.norm_reward:
+            raise ConfigError(
+                "VecNormalize normalizes the rewards below the relabelling, which would rewrite "
+                "normalized ones. Use VecNormalize(norm_reward=False)."
+            )
+        if isinstance(layer, TickRecorder):
+            raise ConfigError(
+                "A wrapper stands above the recording wrapper of an earlier attach_relabel. Wrap "
+                "the environments first, give them to the model with set_env, then attach."
+            )
+        layer = layer.venv
 
 
 def _with_class(buffer: Any, relabelling: Callable[[type], type]) -> Any:
