@@ -126,7 +126,7 @@ class OnPolicyRelabeller:
 
 
 def _whole_episodes(border: Tick, steps: list[Tick]) -> list[Span]:
-    """Return the episodes that begin and end within the rollout and did not fail."""
+    """Return the episodes that lie within the rollout and did not fail, in the order they end."""
     spans = []
     begun: list[tuple[BoolN, Any]] = [(border.begun, border.start)]
     begun += [(tick.begun, tick.start) for tick in steps]
@@ -137,7 +137,7 @@ def _whole_episodes(border: Tick, steps: list[Tick]) -> list[Span]:
             batch = steps[after - 1].batch
             if batch is not None and not batch.failed[slot]:
                 spans.append(Span(slot, first, after - 1, begun[first][1]))
-    return spans
+    return sorted(spans, key=lambda span: (span.last, span.slot))
 
 
 class _RelabelsRewards:
