@@ -48,6 +48,20 @@ def attach_relabel(
     Raises:
         ConfigError: the model has no environments, is of another kind, normalizes rewards, or
             uses a buffer that cannot be rewritten; or the design does not fit the world.
+        RunError: while it learns: something above the recording wrapper changes rewards, no
+            episode has ended when off-policy learning starts, or an episode is longer than the
+            replay buffer.
+
+    >>> from stable_baselines3 import PPO
+    >>> from stable_baselines3.common.vec_env import DummyVecEnv
+    >>> from rewardloom.baselines.plugs import attach_relabel
+    >>> from rewardloom.rewards import WeightDesign
+    >>> from rewardloom.testing import ComponentWorld
+    >>> venv = DummyVecEnv([ComponentWorld] * 2)
+    >>> model = PPO("MlpPolicy", venv, n_steps=8, batch_size=16, device="cpu")
+    >>> attach_relabel(model, WeightDesign({"a": 1.0, "outcome": 5.0}))
+    >>> model.learn(16).num_timesteps
+    16
     """
     env = model.env
     if env is None:

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rewardloom.baselines.plugs.relabel_off_policy import (
+    RelabelDictReplayBuffer,
+    RelabelNStepReplayBuffer,
+    RelabelReplayBuffer,
+)
 from rewardloom.wrappers.plug import design_names
 
 __all__ = ["RawReturnCallback"]
+
+_RELABELLED = (RelabelReplayBuffer, RelabelDictReplayBuffer, RelabelNStepReplayBuffer)
 
 
 class RawReturnCallback(BaseCallback):
@@ -25,8 +32,11 @@ class RawReturnCallback(BaseCallback):
     - `rollout/ep_shaped_rew_mean`: mean sum of the rewards that the agent collected.
     - `design/<name>/<column>`: mean over episodes of the sum of a design's column.
 
-    Means are over the last episodes, as many as SB3's own. What `attach_relabel` does is logged by
-    the buffer under `relabel/`.
+    - `relabel/valid_row_share`: share of a relabelled replay buffer's rows that can be sampled.
+      What `attach_relabel` does to rollouts is logged without this callback: under `relabel/`,
+      `whole_episode_share` and `reward_mean`.
+
+    Means are over the last episodes, as many as SB3's own.
 
     Args:
         verbose: As in SB3.
@@ -67,6 +77,9 @@ class RawReturnCallback(BaseCallback):
         for key in dict.fromkeys(key for sums in self._recent for key in sums):
             values = [sums[key] for sums in self._recent if key in sums]
             self.logger.record(key, float(np.mean(values)))
+        buffer = getattr(self.model, "replay_buffer", None)
+        if isinstance(buffer, _RELABELLED):
+            self.logger.record("relabel/valid_row_share", buffer.valid_share)
 
 
 def _add(sums: dict[str, float], key: str, value: float) -> None:

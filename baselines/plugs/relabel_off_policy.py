@@ -172,6 +172,12 @@ class _RelabelsEpisodes:
             self._torn[slot] = False
         self._relabeller.forget()
 
+    @property
+    def valid_share(self) -> float:
+        """Share of the stored rows that can be sampled: those of finished, whole episodes."""
+        stored = (self.buffer_size if self.full else self.pos) * self.n_envs
+        return self._valid_count / max(stored, 1)
+
     def sample(self, batch_size: int, env: Any = None) -> Any:
         """Return a batch of rows drawn evenly from those of finished episodes.
 

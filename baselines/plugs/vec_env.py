@@ -41,6 +41,20 @@ class DesignVecReward(VecEnvWrapper):
         ConfigError: `venv` is no VecEnv, two designs share a name, or the design reads components
             of a world that declares none.
         ComponentError: at `step`, a component is missing, unexpected or not finite.
+
+    >>> from stable_baselines3.common.vec_env import DummyVecEnv
+    >>> from rewardloom.baselines.plugs import DesignVecReward
+    >>> from rewardloom.rewards import WeightDesign
+    >>> from rewardloom.testing import NullEnv
+    >>> venv = DesignVecReward(
+    ...     DummyVecEnv([NullEnv] * 2), WeightDesign({"a": 3.0, "b": 1.0}), name="weight"
+    ... )
+    >>> _ = venv.reset()
+    >>> _, rewards, _, infos = venv.step([0, 0])
+    >>> rewards.tolist()
+    [3.5, 3.5]
+    >>> infos[0]["raw_reward"], infos[0]["weight"]
+    (1.0, {'reward': 3.5})
     """
 
     def __init__(

@@ -109,6 +109,16 @@ def test_a_relabelled_model_collects_raw_returns_and_logs_what_was_rewritten():
     assert 0.5 < logged["relabel/whole_episode_share"] <= 1.0
 
 
+def test_a_relabelled_replay_buffer_says_how_much_of_it_can_be_sampled():
+    venv = DummyVecEnv([ComponentWorld] * N)
+    model = DQN("MlpPolicy", venv, learning_starts=10_000, buffer_size=300, device="cpu", seed=0)
+    attach_relabel(model, DeferDesign())
+    logged = learn(model, RawReturnCallback())
+    buffer = model.replay_buffer
+    assert logged["relabel/valid_row_share"] == buffer._valid[: buffer.pos].mean()
+    assert 0.5 < logged["relabel/valid_row_share"] < 1.0
+
+
 def test_off_policy_training_logs_them_too():
     venv = DesignVecReward(DummyVecEnv([ComponentWorld] * N), DeferDesign(), name="defer")
     model = DQN("MlpPolicy", venv, learning_starts=10_000, buffer_size=300, device="cpu", seed=0)
