@@ -79,7 +79,7 @@ class RunView:
             self.arm,
             str(self.seed),
             self.state,
-            f"{self.step:,}/{self.total:,}",
+            f"{min(self.step, self.total):,}/{self.total:,}",
             "" if self.rate is None else f"{self.rate:,.0f}",
             eta,
             "" if self.raw_return is None else f"{self.raw_return:.4g}",

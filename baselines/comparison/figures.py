@@ -35,7 +35,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5
 _INK, _MUTED, _GRID = "#1b1e23", "#5c6470", "#d9dde3"
 _THEME = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"}
 _THEME |= {color: f"var(--arm-{i})" for i, color in enumerate(ARM_COLORS)}
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
     "svg.fonttype": "none",
@@ -200,12 +200,12 @@ def _draw_returns(ax: Axes, arms: Sequence[ArmResult]) -> None:
         if np.isfinite(interval.low):
             ax.plot([interval.low, interval.high], [row, row], color=color, lw=7, alpha=0.3,
                     solid_capstyle="round")  # fmt: skip
-        ax.plot(points, [row] * len(points), "o", color=color, ms=5, mfc="none", mew=1.3)
+        ax.plot(points, [row - 0.26] * len(points), "o", color=color, ms=5, mfc="none", mew=1.3)
         ax.plot([interval.point], [row], "D", color=color, ms=8)
     ax.set_yticks(range(len(arms)), [arm.name for arm in reversed(arms)])
     ax.tick_params(axis="y", length=0, labelcolor=_INK)
-    ax.set_ylim(-0.6, len(arms) - 0.4)
-    ax.set_xlabel("\u25c6 IQM   \u25cb one run   bar: 95 % interval")
+    ax.set_ylim(-0.7, len(arms) - 0.4)
+    ax.set_xlabel("\u25c6 IQM, \u25cb one run, bar: 95 % interval")
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.08)

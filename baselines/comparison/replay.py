@@ -124,6 +124,8 @@ def _play(
 
 def main() -> int:
     """Record what the command line names."""
+    for driver in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
+        os.environ.setdefault(driver, "dummy")  # pygame's worlds draw without a screen or a card
     run, target = sys.argv[1:]
     record(Path(run), Path(target))
     return 0

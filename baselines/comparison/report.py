@@ -51,8 +51,8 @@ def write_report(
     shown = panels(arms, [d for arm in config.arms.values() for d in arm["designs"]])
     title = f"{config.common.world.rpartition(':')[2]}: {_listing(list(config.arms))}"
     sentences = verdicts(arms)
-    facts_line = f"{config.common.steps:,} steps per run, {_seeds(arms)}, 95 % bootstrap intervals over seeds"
-    heading = (title, facts_line, *(sentences if len(sentences) == 1 else ()))
+    basis = f"{config.common.steps:,} steps per run, {_seeds(arms)}, 95 % intervals over seeds"
+    heading = (title, basis, *(sentences if len(sentences) == 1 else ()))
     write_summary(folder / "report.png", heading, arms, shown)
     bars, part_legend = sections.time_bars(arms)
     replays = "".join(
