@@ -11,6 +11,7 @@ writes TARGET.json, and TARGET.webp (pictures) or the text frames inside TARGET.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
