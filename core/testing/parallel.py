@@ -48,8 +48,10 @@ class ParallelComponentWorld(ParallelEnv):
     def step(self, actions: dict[Any, Any]):
         """Step every living agent's world."""
         steps = {agent: self._worlds[agent].step(actions[agent]) for agent in self.agents}
-        obs, rewards, terminated, truncated, infos = (
-            {agent: step[k] for agent, step in steps.items()} for k in range(5)
-        )
+
+        def column(k: int) -> dict[str, Any]:
+            return {agent: step[k] for agent, step in steps.items()}
+
+        obs, rewards, terminated, truncated, infos = map(column, range(5))
         self.agents = [a for a in self.agents if not (terminated[a] or truncated[a])]
         return obs, rewards, terminated, truncated, infos
