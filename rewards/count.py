@@ -78,7 +78,7 @@ class CountDesign:
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
         keys, active = self._keys(batch.next_obs), batch.active
-        if active.all():
+        if np.count_nonzero(active) == len(active):
             self._visits = np.array(self._visit(keys), np.float64)
             self._bonus = self.coef * self._visits**-self.exponent
             return batch.reward + self._bonus
@@ -117,14 +117,13 @@ class CountDesign:
 
     def _keys(self, obs: Any) -> list[bytes]:
         """Return one key per row of a batch of observations."""
-        rows = _rows(self._select(obs), self.resolution)
+        rows = _rows(obs if self.obs_keys is None else self._select(obs), self.resolution)
         width = rows.shape[1]
         keys = rows.view(np.dtype((np.void, width))).ravel().tolist()
         return [_digest(key) for key in keys] if width > _HASH_ABOVE else keys
 
     def _select(self, obs: Any) -> Any:
-        if self.obs_keys is None:
-            return obs
+        assert self.obs_keys is not None
         if not isinstance(obs, Mapping):
             raise ConfigError(f"obs_keys={self.obs_keys} needs a Dict observation space.")
         for key in self.obs_keys:
@@ -139,7 +138,7 @@ def _digest(key: bytes) -> bytes:
 
 def _rows(obs: Any, resolution: float | None) -> np.ndarray:
     """Return a batch of observations as (N, bytes) uint8, Dict and Tuple entries side by side."""
-    if isinstance(obs, Mapping):
+    if isinstance(obs, dict):
         return np.hstack([_rows(obs[key], resolution) for key in obs])
     if isinstance(obs, tuple):
         return np.hstack([_rows(part, resolution) for part in obs])

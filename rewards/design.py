@@ -139,7 +139,8 @@ class RewardDesign(Protocol):
     def summary(self) -> dict[str, F64N]:
         """Return columns, each (N,), that say what the design did at the last tick.
 
-        The keys are the same at every tick; plugs write them into `info` under the design's name.
+        The keys are the same at every tick; plugs write the arrays into `info` under the design's
+        name, so a design makes new ones at each tick.
         """
         ...
 

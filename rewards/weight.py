@@ -62,7 +62,7 @@ class WeightDesign:
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
         self._paid = batch.components @ self._vector
-        if not batch.active.all():
+        if np.count_nonzero(batch.active) < len(batch.active):
             self._paid[~batch.active] = 0.0
         return self._paid.copy()
 

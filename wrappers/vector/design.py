@@ -111,7 +111,7 @@ class DesignReward(gym.vector.VectorWrapper):
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         self._ticks += 1
         idle = self._autoreset
-        resuming = idle.any()
+        resuming = np.count_nonzero(idle) > 0
         active = ~idle if resuming else self._all
         rewards = np.asarray(rewards, np.float64)
         failed = self._failed(infos)
@@ -122,7 +122,7 @@ class DesignReward(gym.vector.VectorWrapper):
 
         infos = self._annotate(infos, rewards, active)
         ended = (terminated | truncated) & active
-        if ended.any():
+        if np.count_nonzero(ended):
             infos = self._close(infos, ended)
             if self.design.settles_truncation:
                 terminated = terminated | (truncated & active & ~failed)
@@ -145,6 +145,8 @@ class DesignReward(gym.vector.VectorWrapper):
         return values
 
     def _failed(self, infos: dict[str, Any]) -> BoolN:
+        if "infra_failure" not in infos and "final_info" not in infos:
+            return self._none
         found = step_column(infos, "infra_failure", self.num_envs)
         return self._none if found is None else np.asarray(found[0], bool) & found[1]
 
@@ -158,7 +160,7 @@ class DesignReward(gym.vector.VectorWrapper):
         infos["raw_reward"], infos["_raw_reward"] = raw, active
         did = {}
         for key, column in self.design.summary().items():
-            did[key], did[f"_{key}"] = column.copy(), active
+            did[key], did[f"_{key}"] = column, active
         infos[self.design_name], infos[f"_{self.design_name}"] = did, active
         return infos
 
