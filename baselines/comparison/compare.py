@@ -132,13 +132,13 @@ def _failures(views: list[RunView]) -> dict[str, str]:
     return {view.task.name: view.task.error for view in views if view.task.state == "failed"}
 
 
-def read_comparison(folder: Path) -> tuple[CompareConfig, dict[str, Any]]:
+def read_comparison(folder: str | Path) -> tuple[CompareConfig, dict[str, Any]]:
     """Return the settings of a comparison and what is known about its making.
 
     Raises:
         RunError: the folder holds none.
     """
-    path = folder / "compare.json"
+    path = Path(folder) / "compare.json"
     if not path.is_file():
         raise RunError(f"{folder} holds no comparison (it has no compare.json).")
     facts = json.loads(path.read_text(encoding="utf-8"))

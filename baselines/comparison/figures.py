@@ -190,6 +190,7 @@ def _draw_curves(ax: Axes, panel: Panel, arms: Sequence[ArmResult]) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5))
     if panel.column == "metric_is_success":
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.set_ylim(-0.03, 1.03)
 
 
 def _draw_returns(ax: Axes, arms: Sequence[ArmResult]) -> None:

@@ -4,7 +4,7 @@
 
 writes TARGET.json, and TARGET.webp (pictures) or the text frames inside TARGET.json.
 
-- `Replay`, `read_replay`: what was recorded.
+- `Replay`: what was recorded.
 - `record`: plays and writes.
 """
 

@@ -131,11 +131,16 @@ def _table_note(arms: Sequence[ArmResult]) -> str:
 
 
 def _curve_note(arms: Sequence[ArmResult]) -> str:
-    return (
+    short = [arm.name for arm in arms if "raw_return" not in arm.curves]
+    lacking = "".join(
+        f" No curve for {name}: a run of it finished too few training episodes." for name in short
+    )
+    note = (
         f"Training episodes, binned by the step at which they ended: mean over {_seeds(arms)}; "
         "bands are 95 % bootstrap intervals over seeds. A bin is drawn where every run of the arm "
         "has episodes; gaps of single runs are bridged by straight lines."
     )
+    return note + html.escape(lacking)
 
 
 def _seeds(arms: Sequence[ArmResult], *, capital: bool = False) -> str:

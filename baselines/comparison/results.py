@@ -28,7 +28,7 @@ from rewardloom.baselines.training.folder import RunFolder
 
 __all__ = ["ArmResult", "RunRecord", "arm_results", "read_run", "write_results"]
 
-_BINS = (5, 40)  # fewest and most
+_BINS = (4, 40)  # fewest and most
 _EPISODES_PER_BIN = 4  # of the run with the fewest episodes
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from rewardloom.baselines.comparison.ansi import ansi_to_html
 from rewardloom.baselines.comparison.config import CompareConfig
 from rewardloom.baselines.comparison.figures import ARM_COLORS, DASHES, Panel, curve_svg, words
@@ -46,6 +48,7 @@ _ALGORITHM = {
     "ppo": "PPO",
     "maskable_ppo": "MaskablePPO",
 }
+_WIDE = 1.9  # width over height of a picture that gets a row of its own, such as a terminal
 _LABELLED = 0.09  # smaller shares have no room for their percentage
 
 PLAYER_SCRIPT = """<script>
@@ -180,12 +183,15 @@ def replay_figure(index: int, arm: ArmResult, target: Path, error: str) -> str:
         f"Agent of seed {seed}: {replay['steps']:,} steps{end}, raw return "
         f"{number(replay['raw_return'])}"
     )
+    wide = ""
     if replay["kind"] == "picture":
+        with Image.open(target.with_suffix(".webp")) as picture:
+            wide = " wide" if picture.width > _WIDE * picture.height else ""
         data = base64.b64encode(target.with_suffix(".webp").read_bytes()).decode()
         body = f'<img alt="Replay of {name}" src="data:image/webp;base64,{data}">'
     else:
         body = _player(replay["frames"], replay["milliseconds"])
-    return f'<figure class="card">{head}{body}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure class="card{wide}">{head}{body}<figcaption>{caption}</figcaption></figure>'
 
 
 def time_bars(arms: Sequence[ArmResult]) -> tuple[str, str]:

@@ -1,0 +1,165 @@
+"""The report of comparisons whose runs are written files."""
+
+import csv
+import html.parser
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from rewardloom.baselines.comparison import make_report
+from rewardloom.errors import RunError
+
+
+class Page(html.parser.HTMLParser):
+    """Collects the text, the ids and everything that a browser would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.fetched, self.ids, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data", "poster"):
+                self.fetched.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def report_of(folder):
+    return make_report(folder).report.read_text(encoding="utf-8")
+
+
+TWO = {"extrinsic": [1.0, 2.0], "counting": [1.5, 3.0]}
+
+
+def test_report_is_one_file_that_fetches_nothing(make_comparison):
+    text = report_of(make_comparison(TWO))
+    page = Page(text)
+    assert all(target.startswith(("data:", "#")) for target in page.fetched)
+    assert not re.search(
+        r"@import|url\((?!#)|<link|fetch\(|XMLHttpRequest|https?://(?!www\.w3)", text
+    )
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_report_names_arms_designs_seeds_command_and_compute(make_comparison):
+    designs = {"counting": [{"design": "count", "coef": 0.1}]}
+    page = Page(report_of(make_comparison(TWO, designs=designs)))
+    for words in ("extrinsic", "counting", "count:coef=0.1", "2 seeds per arm", "1 min 15 s",
+                  "rewardloom compare X --out Y", "2 CPU cores", "10,000"):  # fmt: skip
+        assert words in page.text
+
+
+def test_every_metric_and_design_column_has_a_curve(make_comparison):
+    designs = {"counting": [{"design": "count", "coef": 0.1}]}
+    text = report_of(make_comparison(TWO, designs=designs))
+    titles = re.findall(r"<h3>(.*?)</h3>", text)
+    assert titles == [
+        "Raw return",
+        "Shaped return: what the agent was paid",
+        "Depth",
+        "Episode length",
+        "count: bonus",
+    ]
+
+
+def test_overlap_is_said(make_comparison):
+    text = report_of(make_comparison({"a": [1, 2, 3, 4, 5, 6], "b": [2, 3, 4, 5, 6, 7]}))
+    assert "The intervals of a and b overlap: no difference in raw return is shown" in text
+    assert "better" not in Page(text).text.split("Learning curves")[0]
+
+
+def test_better_is_said_only_with_enough_seeds(make_comparison):
+    text = report_of(make_comparison({"a": [1, 1, 2, 2, 1], "b": [9, 8, 9, 8, 9]}))
+    assert "b reaches a better raw return than a" in text
+
+
+def test_two_seeds_apart_are_too_few(make_comparison):
+    text = report_of(make_comparison({"a": [1, 2], "b": [8, 9]}))
+    assert "do not overlap, but 2 seeds are too few seeds to say better" in text
+
+
+def test_unfinished_runs_are_left_out_and_said(make_comparison):
+    folder = make_comparison({"a": [1, 2], "b": [8, 1000]}, unfinished=[("b", 1)])
+    text = Page(report_of(folder)).text
+    assert "b seed 1 is left out: running at step 10,000" in text
+    assert "1,000" not in text.split("Learning curves")[0]
+    assert "seeds per arm: a 2, b 1" in text
+
+
+def test_an_arm_without_training_episodes_has_no_curve_and_the_report_says_so(make_comparison):
+    folder = make_comparison(TWO)
+    episodes = folder / "runs" / "counting" / "seed1" / "episodes.csv"
+    episodes.write_text(episodes.read_text().splitlines()[0] + "\n")
+    text = report_of(folder)
+    assert "No curve for counting: a run of it finished too few training episodes." in text
+    assert "counting" in text.split("Learning curves")[0]
+
+
+def test_no_finished_run_is_an_error_that_says_so(make_comparison):
+    folder = make_comparison({"a": [1]}, unfinished=[("a", 0)])
+    with pytest.raises(RunError, match=r"No run in .* is finished"):
+        make_report(folder)
+
+
+def test_names_and_reasons_are_escaped(make_comparison):
+    folder = make_comparison(
+        {"a": [1, 2]}, command="rewardloom compare '<script>alert(1)</script>'"
+    )
+    reason = {"kind": "none", "reason": "<img src=x onerror=alert(1)>"}
+    (folder / "replays" / "a.json").write_text(json.dumps(reason))
+    text = report_of(folder)
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+
+
+def test_text_frames_become_a_player(make_comparison):
+    folder = make_comparison({"a": [1, 2]})
+    frames = ["\x1b[1;31m@\x1b[0m <b> </script>", "\x1b[33m$\x1b[0m"]
+    replay = {"kind": "text", "reason": "", "steps": 1, "raw_return": 2.5, "ended": True}
+    replay |= {"milliseconds": 100, "frames": frames}
+    (folder / "replays" / "a.json").write_text(json.dumps(replay))
+    text = report_of(folder)
+    body = re.search(r'<script type="application/json">(.*?)</script>', text)[1]
+    assert json.loads(body) == [
+        '<span class="c9 bold">@</span> &lt;b&gt; &lt;/script&gt;',
+        '<span class="c3">$</span>',
+    ]
+    assert "raw return 2.5" in text
+
+
+def test_pictures_are_inline(make_comparison):
+    folder = make_comparison({"a": [1, 2]})
+    Image.new("RGB", (8, 8)).save(folder / "replays" / "a.webp")
+    replay = {"kind": "picture", "reason": "", "steps": 7, "raw_return": 1.0, "ended": False}
+    (folder / "replays" / "a.json").write_text(json.dumps({**replay, "frames": []}))
+    text = report_of(folder)
+    assert "data:image/webp;base64,UklGR" in text
+    assert "7 steps, cut there" in text
+
+
+def test_results_csv_has_a_row_per_run(make_comparison):
+    folder = make_comparison({"a": [1, 2], "b": [8, 9]}, unfinished=[("b", 1)])
+    make_report(folder)
+    with open(folder / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["arm"], r["seed"], r["state"], r["raw_return"]) for r in rows] == [
+        ("a", "0", "finished", "1"),
+        ("a", "1", "finished", "2"),
+        ("b", "0", "finished", "8"),
+        ("b", "1", "running", ""),
+    ]
+
+
+@pytest.mark.parametrize("scores", [TWO, {"only": [1.0]}, {c: [1.0, 2.0] for c in "abcdefg"}])
+def test_summary_picture_is_1200_wide_for_any_number_of_arms(make_comparison, scores):
+    folder = make_comparison(scores)
+    make_report(folder)
+    with Image.open(folder / "report.png") as picture:
+        assert picture.width == 1200
