@@ -46,7 +46,7 @@ class Frames:
         if self._seen % self._stride == 0:
             self._kept.append(self._convert(render()))
             self._last = None
-            if len(self._kept) >= 2 * _MAX_FRAMES:
+            if len(self._kept) > 2 * _MAX_FRAMES:  # an odd number: the last one stays
                 self._kept = self._kept[::2]
                 self._stride *= 2
         else:

@@ -48,7 +48,7 @@ _ALGORITHM = {
     "ppo": "PPO",
     "maskable_ppo": "MaskablePPO",
 }
-_WIDE = 1.9  # width over height of a picture that gets a row of its own, such as a terminal
+_WIDE = 1.6  # width over height of a picture that gets a row of its own, such as a terminal
 _LABELLED = 0.09  # smaller shares have no room for their percentage
 
 PLAYER_SCRIPT = """<script>
