@@ -102,12 +102,25 @@ def _search(env: Any, attribute: str) -> Any:
 def _agreed(env: Any, attribute: str) -> tuple[str, ...]:
     """Return what the sub-environments of a vector declare, which must be one thing."""
     declared = {tuple(value) for value in sub_env_attributes(env, attribute) or ()}
+    if not declared:
+        _refuse_some(env, attribute)
     if len(declared) > 1:
         raise ComponentError(
             f"Sub-environments of {_label(env)} declare different {attribute}: "
             f"{sorted(declared)}. Give all of them the same ones."
         )
     return declared.pop() if declared else ()
+
+
+def _refuse_some(env: Any, attribute: str) -> None:
+    """Raise if only some sub-environments of a Gymnasium vector declare anything."""
+    if isinstance(env, gym.vector.SyncVectorEnv | gym.vector.AsyncVectorEnv):
+        held = env.call("has_wrapper_attr", attribute)
+        if any(held):
+            raise ComponentError(
+                f"Sub-environments {[i for i, has in enumerate(held) if not has]} of {_label(env)} "
+                f"declare no {attribute}, the others do. Give all of them the same ones."
+            )
 
 
 def _label(env: Any) -> str:

@@ -50,11 +50,10 @@ class CountDesign:
         resolution: float | None = None,
         obs_keys: Sequence[str] | None = None,
     ):
-        if not (np.isfinite(coef) and coef >= 0):
-            raise ConfigError(f"coef must be a finite number >= 0, got {coef!r}.")
-        if not (np.isfinite(exponent) and exponent >= 0):
-            raise ConfigError(f"exponent must be a finite number >= 0, got {exponent!r}.")
-        if resolution is not None and not (np.isfinite(resolution) and resolution > 0):
+        for name, value in (("coef", coef), ("exponent", exponent)):
+            if not _is_finite(value) or value < 0:
+                raise ConfigError(f"{name} must be a finite number >= 0, got {value!r}.")
+        if resolution is not None and (not _is_finite(resolution) or resolution <= 0):
             raise ConfigError(f"resolution must be None or a number > 0, got {resolution!r}.")
         if isinstance(obs_keys, str):
             raise ConfigError(f"obs_keys must be a list of names, got the string {obs_keys!r}.")
@@ -130,6 +129,11 @@ class CountDesign:
             if key not in obs:
                 raise ConfigError(unknown_name("observation key", key, obs, where="in obs_keys"))
         return {key: obs[key] for key in self.obs_keys}
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and bool(np.isfinite(value))
 
 
 def _digest(key: bytes) -> bytes:

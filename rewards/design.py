@@ -20,6 +20,7 @@ from rewardloom.typing import F64N, F64NK, F64T, F64TK, I64E1, BoolE, BoolN
 
 __all__ = [
     "COLUMNS",
+    "SOMETIMES",
     "EpisodeBatch",
     "RewardDesign",
     "StepBatch",
@@ -30,6 +31,10 @@ __all__ = [
 
 COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
 """Names a design may ask for in `needs` and then finds in `StepBatch.extra`."""
+
+SOMETIMES = frozenset({"checks", "is_success"})
+"""Those that a world gives only at some steps; absent ones read None and 0.0. `cost` is at every
+step, `caption` at every step and at reset."""
 
 _NEEDS = COLUMNS | {"components", "obs", "action", "next_obs"}
 

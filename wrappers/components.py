@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, SupportsFloat, TypeVar
 
@@ -79,6 +80,7 @@ class RewardComponents(
         gym.Wrapper.__init__(self, env)
         self.reward_components = inner + names
         self.terminal_components = terminal_component_names(env) + self._terminal
+        self._keeps_obs = any(source.function for source in self._sources)
         self._obs: Any = None
         self._steps = 0
 
@@ -87,7 +89,7 @@ class RewardComponents(
     ) -> tuple[ObsType, dict[str, Any]]:
         """Start an episode; no components are written at reset."""
         obs, info = self.env.reset(seed=seed, options=options)
-        self._obs = obs
+        self._obs = copy.deepcopy(obs) if self._keeps_obs else None
         self._steps = 0
         return obs, info
 
@@ -103,7 +105,7 @@ class RewardComponents(
                 values[source.name] = 0.0
             else:
                 values[source.name] = read_source(source, transition, self._where)
-        self._obs = obs
+        self._obs = copy.deepcopy(obs) if self._keeps_obs else None
         info = {**info, "reward_components": values}
         info.setdefault("raw_reward", float(reward))
         return obs, reward, terminated, truncated, info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Generic, SupportsFloat, TypeVar
@@ -10,10 +11,11 @@ import gymnasium as gym
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, RewardDesign, StepBatch
+from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
 from rewardloom.wrappers.batching import batch_of_one
 from rewardloom.wrappers.plug import (
     column_error,
+    design_names,
     read_components,
     refuse_equal_names,
     require_names,
@@ -75,6 +77,7 @@ class DesignReward(
         refuse_equal_names(name, env)
         self.design = design
         self.design_name = name
+        self.design_names = (name, *design_names(env))
         self._names = require_names(design, env)
         design.bind(self._names, 1)
         self._columns = dict(columns or {})
@@ -89,6 +92,8 @@ class DesignReward(
             failed=np.zeros(1, bool),
         )
         self._transition = bool(design.needs - {"components"})
+        # a world may write its next observation into the same array
+        self._keeps_obs = "obs" in design.needs
         self._obs: Any = None
         self._steps = 0
         self._raw_return = 0.0
@@ -98,7 +103,7 @@ class DesignReward(
     ) -> tuple[ObsType, dict[str, Any]]:
         """Start an episode; what the design had open is dropped."""
         obs, info = self.env.reset(seed=seed, options=options)
-        self._obs = obs
+        self._obs = copy.deepcopy(obs) if self._keeps_obs else None
         self._steps = 0
         self._raw_return = 0.0
         self.design.begin(_ONE, self._extra(obs, info) if self._extra_names else None)
@@ -141,7 +146,7 @@ class DesignReward(
             next_obs=batch_of_one(space, obs) if "next_obs" in needs else None,
             extra=self._extra(obs, info) if self._extra_names else None,
         )
-        self._obs = obs
+        self._obs = copy.deepcopy(obs) if self._keeps_obs else None
         return filled
 
     def _extra(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
@@ -152,11 +157,11 @@ class DesignReward(
                 value = self._columns[column](obs, info)
             elif column in info:
                 value = info[column]
-            elif column == "is_success":
-                value = False
+            elif column in SOMETIMES or (column == "cost" and not self._steps):
+                value = None if column == "checks" else 0.0
             else:
                 raise column_error(column, self.design, self._where())
-            array = np.empty(1, object if isinstance(value, str | dict) else np.float64)
+            array = np.empty(1, object if value is None or isinstance(value, str | dict) else float)
             array[0] = value
             extra[column] = array
         return extra

@@ -20,7 +20,7 @@ from rewardloom.components import (
     sub_env_attributes,
 )
 from rewardloom.errors import ComponentError, ConfigError
-from rewardloom.rewards.design import RewardDesign, check_needs
+from rewardloom.rewards.design import COLUMNS, RewardDesign, check_needs
 
 __all__ = [
     "check_name",
@@ -34,20 +34,39 @@ __all__ = [
 ]
 
 
+_RESERVED = COLUMNS | {
+    "reward_components",
+    "raw_reward",
+    "episode_raw_return",
+    "episode_metrics",
+    "episode",
+    "final_info",
+    "final_obs",
+    "terminal_observation",
+    "infra_failure",
+    "action_mask",
+}
+
+
 def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
     """Return the components a design reads on `env`; empty if it reads none.
 
     Raises:
         ConfigError: the design reads components and the world declares none.
     """
+    if not isinstance(design, RewardDesign):
+        raise ConfigError(
+            f"Expected a reward design such as rewardloom.rewards.DeferDesign(), got {design!r}."
+        )
     check_needs(design)
     if "components" not in design.needs:
         return ()
     names = reward_component_names(env)
     if not names:
         raise ConfigError(
-            f"{type(design).__name__} reads reward components, but {env} declares none. Wrap it "
-            "in rewardloom.wrappers.RewardComponents first."
+            f"{type(design).__name__} reads reward components, but the world declares none. Wrap "
+            "each environment in rewardloom.wrappers.RewardComponents first (make_vec_env: "
+            "wrapper_class=; command line: --component NAME=SOURCE)."
         )
     return names
 
@@ -56,6 +75,10 @@ def check_name(name: str) -> None:
     """Raise `ConfigError` unless `name` can be a design's key in `info`."""
     if not isinstance(name, str) or not COMPONENT_NAME.fullmatch(name):
         raise ConfigError(f"A design's name matches [a-z][a-z0-9_]*, got {name!r}.")
+    if name in _RESERVED:
+        raise ConfigError(
+            f"info[{name!r}] has a meaning of its own; give the design another name=."
+        )
 
 
 def design_names(env: Any) -> Iterator[str]:
@@ -67,8 +90,8 @@ def design_names(env: Any) -> Iterator[str]:
             yield name
         base, layer = layer, inner_layer(layer)
         if layer is None:
-            held = sub_env_attributes(base, "design_name")
-            yield from (held or [])[:1]
+            held = sub_env_attributes(base, "design_names")
+            yield from (held or [()])[0]
 
 
 def refuse_equal_names(name: str, env: Any) -> None:
@@ -155,5 +178,6 @@ def column_error(column: str, design: RewardDesign, where: str) -> ConfigError:
     """Return the error for an info column that a design needs and a step lacks."""
     return ConfigError(
         f"{type(design).__name__} needs info[{column!r}], which is missing at {where}. Let the "
-        f"world give it at reset and at every step, or pass a function (obs, info) -> {column}."
+        f"world give it at reset and at every step, or pass a function (obs, info) -> {column}: "
+        "caption_fn= of IntrinsicReward, columns= of the other plugs."
     )

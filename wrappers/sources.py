@@ -132,6 +132,10 @@ def _parse(name: str, value: Any) -> Source:
     if isinstance(value, Mapping) and set(value) <= {"key", "default"} and "key" in value:
         value = Component(**value)
     if isinstance(value, Component):
+        if value.default is not None and not _is_number(value.default):
+            raise ConfigError(
+                f"Component {name!r} has the default {value.default!r}; give a finite number."
+            )
         spec = {"key": value.key, "default": value.default}
         return Source(name, tuple(value.key.split(".")), value.default, None, spec)
     if isinstance(value, str) and ":" in value:
@@ -146,6 +150,10 @@ def _parse(name: str, value: Any) -> Source:
         f"Component {name!r} is {value!r}. Give an info key, 'reward', 'module:function', "
         "Component(key, default), or a function of a Transition."
     )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _imported(name: str, path: str) -> Callable[[Transition], Any]:

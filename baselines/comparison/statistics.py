@@ -160,8 +160,8 @@ def learning_curve(runs: Sequence[Array], edges: Array) -> Curve:
 
 
 def overlap(a: Estimate, b: Estimate) -> bool:
-    """Return whether two intervals share a point."""
-    return a.low <= b.high and b.low <= a.high
+    """Return whether two intervals share a point; one that is not known may."""
+    return not (a.low > b.high or b.low > a.high)
 
 
 def verdict(arms: tuple[str, str], a: Estimate, b: Estimate, quantity: str) -> str:
@@ -176,6 +176,8 @@ def verdict(arms: tuple[str, str], a: Estimate, b: Estimate, quantity: str) -> s
     seeds = "1 seed" if runs == 1 else f"{runs} seeds"
     if runs < 2:
         return f"{pair}: with {seeds} there is no interval; too few seeds to say better."
+    if not np.isfinite([a.low, a.high, b.low, b.high]).all():
+        return f"{pair}: a score is not a number, so there is no interval to compare."
     if overlap(a, b):
         return f"The intervals of {pair} overlap: no difference in {quantity} is shown ({seeds})."
     if runs < SEEDS_TO_CLAIM:

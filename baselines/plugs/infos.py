@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.rewards.design import COLUMNS, RewardDesign
+from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
 from rewardloom.wrappers.plug import column_error, read_components, require_names
@@ -107,7 +107,7 @@ class InfoReader:
             obs: Batch of observations, for column functions.
             infos: One dict per environment.
             tick: For error messages.
-            slots: Rows that matter; None for all.
+            slots: At resets, the environments whose episode begins; None for a step.
 
         Raises:
             ConfigError: a column is missing where it is needed.
@@ -115,24 +115,34 @@ class InfoReader:
         if not self._wanted:
             return None
         rows = range(len(infos)) if slots is None else np.flatnonzero(slots).tolist()
+        optional = SOMETIMES if slots is None else SOMETIMES | {"cost"}
         extra = {}
         for column in self._wanted:
             extra[column] = _column(
-                {i: self._value(column, obs, infos[i], i, tick) for i in rows}, len(infos)
+                {i: self._value(column, obs, infos[i], i, tick, optional) for i in rows},
+                len(infos),
             )
         return extra
 
-    def _value(self, column: str, obs: Any, info: dict[str, Any], index: int, tick: int) -> Any:
+    def _value(
+        self,
+        column: str,
+        obs: Any,
+        info: dict[str, Any],
+        index: int,
+        tick: int,
+        optional: frozenset[str],
+    ) -> Any:
         if column in self._columns:
             return self._columns[column](row_of(self._space, obs, index), info)
-        if column in info or column == "is_success":  # only an episode's last step has it
-            return info.get(column, False)
+        if column in info or column in optional:
+            return info.get(column, None if column == "checks" else 0.0)
         raise column_error(column, self._design, f"step {tick} of environment {index}")
 
 
 def _column(values: dict[int, Any], count: int) -> np.ndarray:
     """Return values by slot as (count,) float64, or as objects if any is no number."""
-    if any(isinstance(value, str | dict) for value in values.values()):
+    if any(value is None or isinstance(value, str | dict) for value in values.values()):
         column = np.full(count, None, dtype=object)
     else:
         column = np.zeros(count)

@@ -78,7 +78,7 @@ class TickRecorder(VecEnvWrapper):
         """Reset all environments; open episodes are dropped."""
         obs = self.venv.reset()
         self._keep_obs(obs)
-        start = self._reader.extra(obs, reset_infos(self.venv), self._count)
+        start = self._reader.extra(obs, reset_infos(self.venv), self._count, self._active)
         self.ticks = [Tick(None, self._active.copy(), start)]
         return obs
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,8 @@ class Engine:
             False if the game did not become playable; then it should be started anew.
         """
         self.quit()
+        # the list of high scores would show earlier games on a dead hero's screen
+        Path(self._game._vardir, "record").write_bytes(b"")
         self._game.set_initial_seeds(core, disp, False, lgen)
         self._take_buffers(self._game.reset())
         self.done = False

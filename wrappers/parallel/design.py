@@ -11,7 +11,7 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, RewardDesign, StepBatch
+from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
 from rewardloom.wrappers.batching import stack_rows
 from rewardloom.wrappers.plug import (
@@ -82,9 +82,8 @@ class DesignReward(BaseParallelWrapper):
         self._obs = obs
         self._steps = 0
         self._raw_returns[:] = 0.0
-        present = self._mask(obs)
         extra = self._extra(obs, infos) if self._extra_names else None
-        self.design.begin(present, extra)
+        self.design.begin(np.ones(len(self._slots), bool), extra)
         return obs, infos
 
     def step(self, actions: dict[Any, Any]) -> tuple[Any, Any, Any, Any, Any]:
@@ -164,8 +163,10 @@ class DesignReward(BaseParallelWrapper):
                     continue
                 if column in self._columns:
                     value = self._columns[column](obs[agent], info)
-                elif column in info or column == "is_success":
-                    value = info.get(column, False)
+                elif (
+                    column in info or column in SOMETIMES or (column == "cost" and not self._steps)
+                ):
+                    value = info.get(column, None if column == "checks" else 0.0)
                 else:
                     raise column_error(column, self.design, self._where(agent))
                 values[self._slots[agent]] = value

@@ -12,7 +12,9 @@ from gymnasium.vector import AutoresetMode
 from rewardloom.components import reward_component_names, terminal_component_names
 from rewardloom.errors import ConfigError
 from rewardloom.typing import F64N, BoolN
+from rewardloom.wrappers.batching import batch_rows
 from rewardloom.wrappers.sources import Source, Transition, parse_sources, terminal_subset
+from rewardloom.wrappers.vector.design import resets_twice
 from rewardloom.wrappers.vector.infos import carried_column, final_obs, step_components
 
 __all__ = ["RewardComponents"]
@@ -58,6 +60,8 @@ class RewardComponents(gym.vector.VectorWrapper):
         self._resuming = np.zeros(self.num_envs, bool)
         self._obs: Any = None
         self._ticks = 0
+        self._resets_twice = resets_twice(env)
+        self._keeps_obs = any(source.function for source in self._sources)
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -66,8 +70,9 @@ class RewardComponents(gym.vector.VectorWrapper):
         mask = (options or {}).get("reset_mask")
         mask = np.ones(self.num_envs, bool) if mask is None else mask.copy()
         obs, infos = self.env.reset(seed=seed, options=options)
-        self._obs = obs
-        self._resuming = self._resuming & ~mask
+        self._keep(obs)
+        if not self._resets_twice:
+            self._resuming = self._resuming & ~mask
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -89,7 +94,7 @@ class RewardComponents(gym.vector.VectorWrapper):
             if source.name in self._terminal:
                 column = np.where(ended, column, 0.0)
             table[source.name] = column
-        self._obs = obs
+        self._keep(obs)
         self._resuming = ended if self._mode is AutoresetMode.NEXT_STEP else self._resuming
         raw = carried_column(infos, "raw_reward", rewards)
         infos = {**infos, "raw_reward": raw, "_raw_reward": active}
@@ -98,6 +103,11 @@ class RewardComponents(gym.vector.VectorWrapper):
             infos["final_info"] = {**infos.get("final_info", {}), **_masked(table, late)}
             infos["_final_info"] = late
         return obs, rewards, terminated, truncated, infos
+
+    def _keep(self, obs: Any) -> None:
+        """Keep a copy: a vector may write the next observations into the same arrays."""
+        if self._keeps_obs:
+            self._obs = batch_rows(self.single_observation_space, obs, copy=True)
 
     def _read(self, source: Source, transition: Transition, active: BoolN, late: BoolN) -> F64N:
         """Return one component of all slots, 0 where inactive."""

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, RewardDesign, StepBatch
+from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
 from rewardloom.wrappers.batching import batch_rows, row_of
 from rewardloom.wrappers.plug import (
@@ -22,12 +22,15 @@ from rewardloom.wrappers.plug import (
 from rewardloom.wrappers.vector.infos import (
     carried_column,
     final_obs,
+    optional_column,
     reset_column,
     step_column,
     step_components,
 )
 
-__all__ = ["DesignReward"]
+__all__ = ["DesignReward", "resets_twice", "slot_info"]
+
+_OF_THE_STEP = ("final_info", "_final_info", "final_obs", "_final_obs")
 
 
 class DesignReward(gym.vector.VectorWrapper):
@@ -79,10 +82,7 @@ class DesignReward(gym.vector.VectorWrapper):
         self._columns = dict(columns or {})
         self._extra_names = sorted(design.needs & COLUMNS)
         self._keeps_transition = bool(design.needs - {"components"})
-        # An Async worker without shared memory autoresets once more after a manual reset.
-        self._resets_twice = (
-            isinstance(env.unwrapped, gym.vector.AsyncVectorEnv) and not env.unwrapped.shared_memory
-        )
+        self._resets_twice = resets_twice(env)
         self._none = np.zeros(self.num_envs, bool)
         self._all = np.ones(self.num_envs, bool)
         self._none.flags.writeable = self._all.flags.writeable = False  # they go into infos
@@ -166,7 +166,7 @@ class DesignReward(gym.vector.VectorWrapper):
 
     def _close(self, infos: dict[str, Any], ended: BoolN) -> dict[str, Any]:
         total = carried_column(infos, "episode_raw_return", self._raw_returns) * ended
-        infos["episode_raw_return"], infos["_episode_raw_return"] = total, ended
+        infos["episode_raw_return"], infos["_episode_raw_return"] = total, ended.copy()
         self._raw_returns[ended] = 0.0
         return infos
 
@@ -176,8 +176,11 @@ class DesignReward(gym.vector.VectorWrapper):
             self._obs = batch_rows(self.single_observation_space, obs, copy=True)
         extra = None
         if self._extra_names:
+            top = {key: value for key, value in infos.items() if key not in _OF_THE_STEP}
             extra = {
-                column: self._column(column, obs, infos, mask, reset_column(infos, column))
+                column: self._column(column, obs, top, mask, reset_column(infos, column))
+                if column == "caption" or column in self._columns
+                else optional_column(column, reset_column(infos, column), self.num_envs)
                 for column in self._extra_names
             }
         self.design.begin(mask, extra)
@@ -211,10 +214,10 @@ class DesignReward(gym.vector.VectorWrapper):
         """Return one info column, by the user's function or from the infos."""
         if column in self._columns:
             return self._computed(column, obs, infos, mask)
+        if column in SOMETIMES or not mask.any():
+            return optional_column(column, found, self.num_envs)
         if found is not None and (found[1] | ~mask).all():
             return found[0]
-        if column == "is_success":  # only an episode's last step has it
-            return np.zeros(self.num_envs) if found is None else np.where(found[1], found[0], 0)
         raise column_error(column, self.design, f"tick {self._ticks} of {self.env}")
 
     def _computed(self, column: str, obs: Any, infos: dict[str, Any], mask: BoolN) -> np.ndarray:
@@ -223,6 +226,15 @@ class DesignReward(gym.vector.VectorWrapper):
         for index in np.flatnonzero(mask).tolist():
             values[index] = function(row_of(space, obs, index), slot_info(infos, index))
         return values
+
+
+def resets_twice(env: gym.vector.VectorEnv) -> bool:
+    """Return whether a manual reset is followed by an autoreset tick all the same.
+
+    A worker of an AsyncVectorEnv without shared memory forgets that it was just reset.
+    """
+    unwrapped = env.unwrapped
+    return isinstance(unwrapped, gym.vector.AsyncVectorEnv) and not unwrapped.shared_memory
 
 
 def slot_info(infos: Mapping[str, Any], index: int) -> dict[str, Any]:

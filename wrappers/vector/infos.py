@@ -4,6 +4,7 @@
 - `step_column`: any other info entry that belongs to a step.
 - `carried_column`: an info entry that a plug or a sub-environment's plug left for this step.
 - `final_obs`: the observations reached, the true final ones where episodes ended.
+- `optional_column`: a column that not every step has.
 - `reset_column`: an info entry of the episodes that have just begun.
 
 In SAME_STEP mode what belongs to a step that ended an episode is in `infos["final_info"]`, where
@@ -18,11 +19,19 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rewardloom.errors import ComponentError
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, with_rows
 from rewardloom.wrappers.plug import raise_component_error
 
-__all__ = ["carried_column", "final_obs", "reset_column", "step_column", "step_components"]
+__all__ = [
+    "carried_column",
+    "final_obs",
+    "optional_column",
+    "reset_column",
+    "step_column",
+    "step_components",
+]
 
 
 def step_components(
@@ -66,6 +75,11 @@ def _fill(values: F64NK, table: Mapping[str, Any], mask: BoolN, names: tuple[str
     whole = mask.all()
     try:
         for k, name in enumerate(names):
+            if table[name].dtype.kind != "f":
+                raise ComponentError(
+                    f"Reward component {name!r} arrives as {table[name].dtype}: Gymnasium takes "
+                    "the type from the first sub-environment and rounds the others. Give floats."
+                )
             if whole:
                 values[:, k] = table[name]
             else:
@@ -120,6 +134,14 @@ def step_column(infos: Mapping[str, Any], key: str, num_envs: int) -> tuple[Any,
     values = values.astype(dtype)
     values[ended] = late_values[ended]
     return values, np.where(ended, late_present, present)
+
+
+def optional_column(column: str, found: tuple[Any, BoolN] | None, num_envs: int) -> np.ndarray:
+    """Return a column that not every step has: 0.0 where absent, or None for `checks`."""
+    if column == "checks":
+        empty = np.full(num_envs, None, dtype=object)
+        return empty if found is None else np.where(found[1], found[0], empty)
+    return np.zeros(num_envs) if found is None else np.where(found[1], found[0], 0.0)
 
 
 def carried_column(infos: Mapping[str, Any], key: str, default: np.ndarray) -> np.ndarray:
