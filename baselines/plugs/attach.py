@@ -63,6 +63,8 @@ def attach_relabel(
     >>> model.learn(16).num_timesteps
     16
     """
+    if not isinstance(model, BaseAlgorithm):
+        raise ConfigError(f"attach_relabel takes an SB3 model, got {type(model).__name__}.")
     env = model.env
     if env is None:
         raise ConfigError("attach_relabel needs a model with environments; call set_env first.")
