@@ -79,17 +79,17 @@ class CountDesign:
         keys, active = self._keys(batch.next_obs), batch.active
         if np.count_nonzero(active) == len(active):
             self._visits = np.array(self._visit(keys), np.float64)
-            self._bonus = self.coef * self._visits**-self.exponent
+            self._bonus = self._pay(self._visits)
             return batch.reward + self._bonus
         self._visits, self._bonus = np.zeros(len(active)), np.zeros(len(active))
         self._visits[active] = self._visit([keys[i] for i in np.flatnonzero(active)])
-        self._bonus[active] = self.coef * self._visits[active] ** -self.exponent
+        self._bonus[active] = self._pay(self._visits[active])
         return np.where(active, batch.reward, 0.0) + self._bonus
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; rows are visited in order and counted."""
         visits = [count for key in self._keys(episodes.next_obs) for count in self._visit([key])]
-        return episodes.reward + self.coef * np.asarray(visits, np.float64) ** -self.exponent
+        return episodes.reward + self._pay(np.array(visits, np.float64))
 
     def summary(self) -> dict[str, F64N]:
         """Return `bonus`, what was added, and `visits`, the count of the state reached."""
@@ -106,6 +106,12 @@ class CountDesign:
         """Restore the counts."""
         self._counts = Counter(dict(zip(state["keys"], map(int, state["counts"]), strict=True)))
 
+    def _pay(self, visits: F64N) -> F64N:
+        """Return the bonus of visit counts; numpy's square root is several times its power."""
+        if self.exponent == 0.5:
+            return self.coef / np.sqrt(visits)
+        return self.coef * visits**-self.exponent
+
     def _visit(self, keys: list[bytes]) -> list[int]:
         """Count a tick's keys, all before any is read; return each one's count, at least 1."""
         counts = self._counts
@@ -117,9 +123,8 @@ class CountDesign:
     def _keys(self, obs: Any) -> list[bytes]:
         """Return one key per row of a batch of observations."""
         rows = _rows(obs if self.obs_keys is None else self._select(obs), self.resolution)
-        width = rows.shape[1]
-        keys = rows.view(np.dtype((np.void, width))).ravel().tolist()
-        return [_digest(key) for key in keys] if width > _HASH_ABOVE else keys
+        keys = rows.view(f"V{rows.shape[1]}").ravel().tolist()
+        return [_digest(key) for key in keys] if rows.shape[1] > _HASH_ABOVE else keys
 
     def _select(self, obs: Any) -> Any:
         assert self.obs_keys is not None

@@ -121,7 +121,9 @@ class DesignReward(gym.vector.VectorWrapper):
         paid = self.design.step(batch)
 
         infos = self._annotate(infos, rewards, active)
-        ended = (terminated | truncated) & active
+        ended = terminated | truncated
+        if resuming:
+            ended = ended & active
         if np.count_nonzero(ended):
             infos = self._close(infos, ended)
             if self.design.settles_truncation:
