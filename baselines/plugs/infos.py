@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign
+from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
 from rewardloom.wrappers.plug import column_error, read_components, require_names
@@ -75,6 +75,8 @@ class InfoReader:
         self.names = require_names(design, venv)
         self._design = design
         self._space = venv.observation_space
+        self._action_space = venv.action_space
+        self._active = np.ones(venv.num_envs, bool)
         self._getter = itemgetter(*self.names) if self.names else None
         self._columns = dict(columns or {})
         self._wanted = sorted(design.needs & COLUMNS)
@@ -93,6 +95,40 @@ class InfoReader:
                 info, self.names, self._getter, lambda i=i: f"step {tick} of environment {i}"
             )
         return values
+
+    def batch(
+        self, previous: Any, actions: Any, step: tuple[Any, Any, Any, Infos], tick: int
+    ) -> StepBatch:
+        """Return one step as a design takes it, in arrays that no later step overwrites.
+
+        Args:
+            previous: Batch of observations acted upon, if the design needs them.
+            actions: As given to `step_async`.
+            step: What `step_wait` returned: obs, rewards, dones, infos.
+            tick: For error messages.
+        """
+        obs, rewards, dones, infos = step
+        needs = self._design.needs
+        ends = split_dones(dones, infos)
+        action = next_obs = extra = None
+        if needs - {"components"}:
+            reached = self.final_obs(obs, dones, infos)
+            if "next_obs" in needs:
+                next_obs = batch_rows(self._space, reached, copy=True)
+            if "action" in needs:
+                action = batch_rows(self._action_space, actions, copy=True)
+            extra = self.extra(reached, infos, tick)
+        return StepBatch(
+            np.array(rewards, np.float64),
+            self.components(infos, tick),
+            *ends[:2],
+            self._active,
+            ends.failed,
+            previous,
+            action,
+            next_obs,
+            extra,
+        )
 
     def final_obs(self, obs: Any, dones: Any, infos: Infos) -> Any:
         """Return the observations a step reached, the true final ones where episodes ended."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos, split_dones
+from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos
 from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
 from rewardloom.wrappers.batching import batch_rows
@@ -91,27 +91,8 @@ class TickRecorder(VecEnvWrapper):
         """Finish the step, keep what the design needs, and return it all unchanged."""
         obs, rewards, dones, infos = self.venv.step_wait()
         self._count += 1
-        needs, reader = self._needs, self._reader
-        ends = split_dones(dones, infos)
-        action = next_obs = extra = None
-        if needs - {"components"}:
-            reached = reader.final_obs(obs, dones, infos)
-            if "next_obs" in needs:
-                next_obs = batch_rows(self.observation_space, reached, copy=True)
-            if "action" in needs:
-                action = batch_rows(self.action_space, self._actions, copy=True)
-            extra = reader.extra(reached, infos, self._count)
-        batch = StepBatch(
-            np.array(rewards, np.float64),
-            reader.components(infos, self._count),
-            *ends[:2],
-            self._active,
-            ends.failed,
-            self._obs,
-            action,
-            next_obs,
-            extra,
-        )
+        reader = self._reader
+        batch = reader.batch(self._obs, self._actions, (obs, rewards, dones, infos), self._count)
         begun = np.array(dones, bool)
         start = None
         if begun.any():

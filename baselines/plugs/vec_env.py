@@ -9,10 +9,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rewardloom.baselines.plugs.infos import (
     Columns,
-    Endings,
     InfoReader,
     reset_infos,
-    split_dones,
 )
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign, StepBatch
@@ -93,39 +91,16 @@ class DesignVecReward(VecEnvWrapper):
         """Finish the step and pay what the design says, (N,) float32."""
         obs, rewards, dones, infos = self.venv.step_wait()
         self._tick += 1
-        ends = split_dones(dones, infos)
-        batch = self._batch(obs, rewards, dones, infos, ends)
+        step = (obs, rewards, dones, infos)
+        batch = self._reader.batch(self._obs, self._actions, step, self._tick)
         paid = self.design.step(batch).astype(np.float32)
         infos = self._annotated(batch, infos)
         if dones.any():
-            self._close(dones, ends, infos)
+            self._close(dones, batch, infos)
             self._begin(np.array(dones, bool), obs)
         elif "obs" in self.design.needs:
             self._obs = batch_rows(self.observation_space, obs, copy=True)
         return obs, paid, dones, infos
-
-    def _batch(
-        self, obs: Any, rewards: Any, dones: Any, infos: list[dict[str, Any]], ends: Endings
-    ) -> StepBatch:
-        needs, reader = self.design.needs, self._reader
-        action = next_obs = extra = None
-        if needs - {"components"}:
-            reached = reader.final_obs(obs, dones, infos)
-            next_obs = reached if "next_obs" in needs else None
-            action = batch_rows(self.action_space, self._actions) if "action" in needs else None
-            extra = reader.extra(reached, infos, self._tick)
-        return StepBatch(
-            np.asarray(rewards, np.float64),
-            reader.components(infos, self._tick),
-            ends.terminated,
-            ends.truncated,
-            self._active,
-            ends.failed,
-            self._obs,
-            action,
-            next_obs,
-            extra,
-        )
 
     def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return copies of the infos with the raw rewards and what the design did."""
@@ -138,7 +113,7 @@ class DesignVecReward(VecEnvWrapper):
             annotated.append(copy)
         return annotated
 
-    def _close(self, dones: Any, ends: Endings, infos: list[dict[str, Any]]) -> None:
+    def _close(self, dones: Any, ends: StepBatch, infos: list[dict[str, Any]]) -> None:
         for i in np.flatnonzero(dones).tolist():
             infos[i].setdefault("episode_raw_return", float(self._raw_returns[i]))
             self._raw_returns[i] = 0.0
