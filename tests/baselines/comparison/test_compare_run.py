@@ -9,8 +9,6 @@ import time
 
 import pytest
 
-pytest.importorskip("stable_baselines3")
-
 SETTINGS = {
     "world": "CartPole-v1",
     "steps": 256,

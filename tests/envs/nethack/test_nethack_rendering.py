@@ -5,7 +5,6 @@ import time
 
 import gymnasium as gym
 import numpy as np
-import pytest
 
 from rewardloom.envs.nethack import NetHackScore
 from rewardloom.envs.nethack.rendering import render_ansi, render_rgb
@@ -101,7 +100,6 @@ def test_a_frame_takes_little_time():
 
 
 def test_record_video_writes_a_file(tmp_path):
-    pytest.importorskip("moviepy")
     env = gym.make("rewardloom/NetHackScore-v0", render_mode="rgb_array", horizon=12)
     with gym.wrappers.RecordVideo(env, str(tmp_path / "films"), disable_logger=True) as recorder:
         recorder.reset(seed=0)
