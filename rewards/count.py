@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.rewards.design import EpisodeBatch, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["CountDesign"]
@@ -39,7 +39,9 @@ class CountDesign:
     """
 
     needs = frozenset({"next_obs"})
-    depends: Literal["step", "episode"] = "step"
+    depends: Depends = "step"
+    memory: Memory = "statistics"
+    relabels = False
     settles_truncation = False
 
     def __init__(

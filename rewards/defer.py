@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from rewardloom.rewards.design import EpisodeBatch, StepBatch, check_on_truncation
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch, check_on_truncation
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["DeferDesign"]
@@ -29,7 +29,9 @@ class DeferDesign:
     """
 
     needs: frozenset[str] = frozenset()
-    depends: Literal["step", "episode"] = "episode"
+    depends: Depends = "episode"
+    memory: Memory = "none"
+    relabels = False
 
     def __init__(self, *, on_truncation: str = "raw"):
         self.settles_truncation = check_on_truncation(on_truncation)

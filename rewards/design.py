@@ -3,6 +3,7 @@
 - `StepBatch`: one tick of N slots.
 - `EpisodeBatch`: whole episodes, flat arrays plus offsets.
 - `RewardDesign`: the protocol of a design.
+- `LearnedDesign`: the protocol of a design that trains a model.
 - `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
 
 A *slot* is one environment, one sub-environment of a vector, or one agent of a multi-agent world.
@@ -11,7 +12,7 @@ A *slot* is one environment, one sub-environment of a vector, or one agent of a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from rewardloom.typing import F64N, F64NK, F64T, F64TK, I64E1, BoolE, BoolN
 __all__ = [
     "COLUMNS",
     "SOMETIMES",
+    "Depends",
     "EpisodeBatch",
+    "LearnedDesign",
+    "Memory",
     "RewardDesign",
     "StepBatch",
     "check_needs",
@@ -36,7 +40,10 @@ SOMETIMES = frozenset({"checks", "is_success"})
 """Those that a world gives only at some steps; absent ones read None and 0.0. `cost` is at every
 step, `caption` at every step and at reset."""
 
-_NEEDS = COLUMNS | {"components", "obs", "action", "next_obs"}
+_NEEDS = COLUMNS | {"components", "obs", "action", "next_obs", "flat"}
+
+Depends: TypeAlias = Literal["row", "step", "episode"]
+Memory: TypeAlias = Literal["none", "statistics", "model"]
 
 
 class StepBatch(NamedTuple):
@@ -74,7 +81,10 @@ class StepBatch(NamedTuple):
 
 
 class EpisodeBatch(NamedTuple):
-    """E finished episodes as flat arrays; episode e owns the rows offsets[e]:offsets[e + 1].
+    """E episodes as flat arrays; episode e owns the rows offsets[e]:offsets[e + 1].
+
+    An episode that is neither terminated nor truncated is still open: its later rows, and for a
+    design with `depends = "row"` its earlier ones too, may be missing.
 
     Attributes:
         reward: (T,) float64.
@@ -106,15 +116,25 @@ class RewardDesign(Protocol):
 
     Attributes:
         needs: What the plug must fill: "components", "obs", "action", "next_obs" and names of
-            `COLUMNS`.
-        depends: What a payment depends on. "step": this step and the slot's past, so `step` is
-            exact online. "episode": the whole episode.
+            `COLUMNS`. With "flat", observations and actions come as (N, D) float32 rows (discrete
+            parts one-hot, images divided by 255) instead of as the space gives them.
+        depends: What a payment depends on. "row": this step alone (and the memory), so any rows can
+            be relabelled at any time. "step": this step and the slot's past, so `step` is exact
+            online. "episode": the whole episode; `relabel` leaves the rewards of open ones as they
+            are.
+        memory: What the design remembers between episodes. "none"; "statistics", which count every
+            step once, so that buffers are relabelled by driving `step`; "model", trained on
+            finished episodes (see `LearnedDesign`).
+        relabels: True if `step` passes the raw reward and only `relabel` pays (emit="relabel"):
+            the design belongs on a training buffer (`attach_relabel`).
         settles_truncation: True if a truncated episode is treated as an ending; the plug then also
             clears the bootstrap (it reports the step as terminated).
     """
 
     needs: frozenset[str]
-    depends: Literal["step", "episode"]
+    depends: Depends
+    memory: Memory
+    relabels: bool
     settles_truncation: bool
 
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
@@ -155,6 +175,27 @@ class RewardDesign(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, on any number of slots."""
+        ...
+
+
+@runtime_checkable
+class LearnedDesign(RewardDesign, Protocol):
+    """A design with `memory = "model"`: it trains a model on the episodes it has seen.
+
+    `step` and `relabel` first take in the episodes that ended (each must be passed once), train
+    when the schedule says so, and then pay with the newest model.
+
+    Attributes:
+        update_model: False freezes the model and takes in no more episodes.
+        refits: How often the model was trained; a change tells a buffer that what it stores under
+            a "row" design is out of date.
+    """
+
+    update_model: bool
+    refits: int
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return finite numbers about the last training, {} before the first; fixed keys after."""
         ...
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.rewards.design import EpisodeBatch, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["WeightDesign"]
@@ -30,7 +30,9 @@ class WeightDesign:
     """
 
     needs = frozenset({"components"})
-    depends: Literal["step", "episode"] = "step"
+    depends: Depends = "row"
+    memory: Memory = "none"
+    relabels = False
     settles_truncation = False
 
     def __init__(self, weights: Mapping[str, float]):

@@ -66,7 +66,7 @@ class OnPolicyRelabeller:
             )
         raw = np.array([batch.reward for batch in batches if batch is not None])
         bootstrap = self._bootstrap(buffer, raw, batches)
-        if self.design.depends == "step":
+        if self.design.depends != "episode":
             new = self._replayed(ticks, len(steps))
         else:
             new = self._relabelled(ticks[-len(steps) - 1], steps, raw)

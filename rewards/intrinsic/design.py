@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import EpisodeBatch, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
 from rewardloom.rewards.intrinsic.annotator import Annotator, LexiconAnnotator, Rules
 from rewardloom.rewards.intrinsic.retrieval import RetrievalModel
 from rewardloom.typing import F64N, F64T, BoolN
@@ -49,7 +49,9 @@ class IntrinsicDesign:
     """
 
     needs = frozenset({"caption"})
-    depends: Literal["step", "episode"] = "step"
+    depends: Depends = "step"
+    memory: Memory = "statistics"
+    relabels = False
     settles_truncation = False
 
     def __init__(

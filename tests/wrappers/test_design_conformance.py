@@ -51,7 +51,8 @@ def expected(name, world, *, slots=N, idle=False, actions=ACTIONS):
 def test_keeps_the_protocol(name):
     design = fresh(name)
     assert isinstance(design, RewardDesign)
-    assert design.depends in ("step", "episode")
+    assert design.depends in ("row", "step", "episode")
+    assert design.memory in ("none", "statistics", "model")
     design.bind(COMPONENTS, 2)
     ticks = list(reference_ticks(WORLDS["plain"], 2, ACTIONS[:8, :2]))
     keys = set()

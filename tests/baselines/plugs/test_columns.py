@@ -17,6 +17,8 @@ class Columns:
     """Pays the square root of the cost and keeps what it was handed."""
 
     needs = frozenset({"caption", "cost"})
+    memory = "statistics"
+    relabels = False
     settles_truncation = False
 
     def __init__(self, depends="step"):

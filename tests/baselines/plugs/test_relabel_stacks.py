@@ -80,6 +80,8 @@ class Actions:
 
     needs = frozenset({"obs", "action", "next_obs"})
     depends = "episode"
+    memory = "none"
+    relabels = False
     settles_truncation = False
 
     def bind(self, names, num_slots):
