@@ -21,6 +21,7 @@ from rewardloom.typing import F64N, F64NK, F64T, F64TK, I64E1, BoolE, BoolN
 
 __all__ = [
     "COLUMNS",
+    "INFO_PREFIX",
     "SOMETIMES",
     "Depends",
     "EpisodeBatch",
@@ -31,6 +32,8 @@ __all__ = [
     "check_needs",
     "check_on_truncation",
     "episode_batch",
+    "extra_columns",
+    "may_lack",
 ]
 
 COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
@@ -39,6 +42,9 @@ COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
 SOMETIMES = frozenset({"checks", "is_success"})
 """Those that a world gives only at some steps; absent ones read None and 0.0. `cost` is at every
 step, `caption` at every step and at reset."""
+
+INFO_PREFIX = "info:"
+"""A column "info:<key>" in `needs` is `info[key]`, a number at every step but not at reset."""
 
 _NEEDS = COLUMNS | {"components", "obs", "action", "next_obs", "flat"}
 
@@ -64,7 +70,7 @@ class StepBatch(NamedTuple):
         action: batch of actions, only if "action" is in `needs`.
         next_obs: batch of observations reached (the true final one at an episode's end), only if
             "next_obs" is in `needs`.
-        extra: column name -> (N,) array, for the names of `COLUMNS` in `needs`. Rows of inactive
+        extra: column name -> (N,) array, for the columns in `needs`. Rows of inactive
             slots hold None or 0 and mean nothing.
     """
 
@@ -115,9 +121,10 @@ class RewardDesign(Protocol):
     """A reward design: maths on arrays that knows nothing of any environment library.
 
     Attributes:
-        needs: What the plug must fill: "components", "obs", "action", "next_obs" and names of
-            `COLUMNS`. With "flat", observations and actions come as (N, D) float32 rows (discrete
-            parts one-hot, images divided by 255) instead of as the space gives them.
+        needs: What the plug must fill: "components", "obs", "action", "next_obs", names of
+            `COLUMNS`, and "info:<key>" for a number that the world writes into its info. With
+            "flat", observations and actions come as (N, D) float32 rows (discrete parts one-hot,
+            images divided by 255) instead of as the space gives them.
         depends: What a payment depends on. "row": this step alone (and the memory), so any rows can
             be relabelled at any time. "step": this step and the slot's past, so `step` is exact
             online. "episode": the whole episode; `relabel` leaves the rewards of open ones as they
@@ -202,9 +209,23 @@ class LearnedDesign(RewardDesign, Protocol):
 def check_needs(design: RewardDesign) -> None:
     """Raise `ConfigError` if `design.needs` names something no plug can fill."""
     for name in sorted(design.needs - _NEEDS):
+        if name.startswith(INFO_PREFIX) and len(name) > len(INFO_PREFIX):
+            continue
         raise ConfigError(
             unknown_name("column", name, _NEEDS, where=f"in {type(design).__name__}.needs")
         )
+
+
+def extra_columns(needs: frozenset[str]) -> list[str]:
+    """Return the info columns among a design's needs, in a fixed order."""
+    return sorted(n for n in needs if n in COLUMNS or n.startswith(INFO_PREFIX))
+
+
+def may_lack(column: str, *, at_reset: bool) -> bool:
+    """Return whether a world may leave a column out of its info."""
+    return column in SOMETIMES or (
+        at_reset and (column == "cost" or column.startswith(INFO_PREFIX))
+    )
 
 
 def check_on_truncation(value: str) -> bool:

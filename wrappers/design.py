@@ -11,14 +11,20 @@ import gymnasium as gym
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
-from rewardloom.wrappers.batching import batch_of_one
+from rewardloom.rewards.design import (
+    INFO_PREFIX,
+    RewardDesign,
+    StepBatch,
+    extra_columns,
+    may_lack,
+)
 from rewardloom.wrappers.plug import (
     column_error,
     design_names,
     read_components,
     refuse_equal_names,
     require_names,
+    row_readers,
 )
 
 __all__ = ["DesignReward"]
@@ -81,7 +87,10 @@ class DesignReward(
         self._names = require_names(design, env)
         design.bind(self._names, 1)
         self._columns = dict(columns or {})
-        self._extra_names = sorted(design.needs & COLUMNS)
+        self._extra_names = extra_columns(design.needs)
+        self._obs_rows, self._action_rows = row_readers(
+            design, env.observation_space, env.action_space
+        )
         self._getter = itemgetter(*self._names) if self._names else None
         self._batch = StepBatch(
             reward=np.zeros(1),
@@ -138,12 +147,12 @@ class DesignReward(
     def _with_transition(
         self, batch: StepBatch, action: Any, obs: Any, info: dict[str, Any]
     ) -> StepBatch:
-        needs, space = self.design.needs, self.env.observation_space
+        needs = self.design.needs
         filled = StepBatch(
             *batch[:6],
-            obs=batch_of_one(space, self._obs) if "obs" in needs else None,
-            action=batch_of_one(self.env.action_space, action) if "action" in needs else None,
-            next_obs=batch_of_one(space, obs) if "next_obs" in needs else None,
+            obs=self._obs_rows.one(self._obs) if "obs" in needs else None,
+            action=self._action_rows.one(action) if "action" in needs else None,
+            next_obs=self._obs_rows.one(obs) if "next_obs" in needs else None,
             extra=self._extra(obs, info) if self._extra_names else None,
         )
         self._obs = copy.deepcopy(obs) if self._keeps_obs else None
@@ -155,9 +164,9 @@ class DesignReward(
         for column in self._extra_names:
             if column in self._columns:
                 value = self._columns[column](obs, info)
-            elif column in info:
-                value = info[column]
-            elif column in SOMETIMES or (column == "cost" and not self._steps):
+            elif (key := column.removeprefix(INFO_PREFIX)) in info:
+                value = info[key]
+            elif may_lack(column, at_reset=not self._steps):
                 value = None if column == "checks" else 0.0
             else:
                 raise column_error(column, self.design, self._where())

@@ -1,5 +1,6 @@
 """What the plugs of every API share: checks at construction and the wording of errors.
 
+- `row_readers`: how observations and actions reach a design.
 - `require_names`: the component names a design is bound to.
 - `refuse_equal_names`: two designs of one stack never share a name.
 - `component_error`: the error for a component that is missing, unexpected or not finite.
@@ -21,6 +22,7 @@ from rewardloom.components import (
 )
 from rewardloom.errors import ComponentError, ConfigError
 from rewardloom.rewards.design import COLUMNS, RewardDesign, check_needs
+from rewardloom.wrappers.batching import RowReader
 
 __all__ = [
     "check_name",
@@ -31,6 +33,7 @@ __all__ = [
     "read_components",
     "refuse_equal_names",
     "require_names",
+    "row_readers",
 ]
 
 
@@ -69,6 +72,21 @@ def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
             "wrapper_class=; command line: --component NAME=SOURCE)."
         )
     return names
+
+
+def row_readers(
+    design: RewardDesign, observation_space: Any, action_space: Any
+) -> tuple[RowReader, RowReader]:
+    """Return the readers of observations and actions for a design.
+
+    Raises:
+        ConfigError: the design needs flat rows of a space that has none.
+    """
+    needs = design.needs
+    return (
+        RowReader(observation_space, flat="flat" in needs and bool(needs & {"obs", "next_obs"})),
+        RowReader(action_space, flat="flat" in needs and "action" in needs),
+    )
 
 
 def check_name(name: str) -> None:

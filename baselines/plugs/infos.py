@@ -14,10 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
+from rewardloom.rewards.design import (
+    INFO_PREFIX,
+    RewardDesign,
+    StepBatch,
+    extra_columns,
+    may_lack,
+)
 from rewardloom.typing import F64NK, BoolN
 from rewardloom.wrappers.batching import batch_rows, row_of, with_rows
-from rewardloom.wrappers.plug import column_error, read_components, require_names
+from rewardloom.wrappers.plug import (
+    column_error,
+    read_components,
+    require_names,
+    row_readers,
+)
 
 __all__ = ["Columns", "Endings", "InfoReader", "reset_infos", "split_dones"]
 
@@ -66,6 +77,7 @@ class InfoReader:
 
     Attributes:
         names: The components, empty if the design reads none.
+        obs_rows: Presents observations as the design wants them.
 
     Raises:
         ConfigError: the design reads components and the world declares none.
@@ -75,11 +87,13 @@ class InfoReader:
         self.names = require_names(design, venv)
         self._design = design
         self._space = venv.observation_space
-        self._action_space = venv.action_space
+        self.obs_rows, self._action_rows = row_readers(
+            design, venv.observation_space, venv.action_space
+        )
         self._active = np.ones(venv.num_envs, bool)
         self._getter = itemgetter(*self.names) if self.names else None
         self._columns = dict(columns or {})
-        self._wanted = sorted(design.needs & COLUMNS)
+        self._wanted = extra_columns(design.needs)
 
     def components(self, infos: Infos, tick: int) -> F64NK:
         """Return the components of one step, (N, K) float64.
@@ -114,9 +128,9 @@ class InfoReader:
         if needs - {"components"}:
             reached = self.final_obs(obs, dones, infos)
             if "next_obs" in needs:
-                next_obs = batch_rows(self._space, reached, copy=True)
+                next_obs = self.obs_rows.batch(reached, copy=True)
             if "action" in needs:
-                action = batch_rows(self._action_space, actions, copy=True)
+                action = self._action_rows.batch(actions, copy=True)
             extra = self.extra(reached, infos, tick)
         return StepBatch(
             np.array(rewards, np.float64),
@@ -151,11 +165,10 @@ class InfoReader:
         if not self._wanted:
             return None
         rows = range(len(infos)) if slots is None else np.flatnonzero(slots).tolist()
-        optional = SOMETIMES if slots is None else SOMETIMES | {"cost"}
         extra = {}
         for column in self._wanted:
             extra[column] = _column(
-                {i: self._value(column, obs, infos[i], i, tick, optional) for i in rows},
+                {i: self._value(column, obs, infos[i], i, tick, slots is not None) for i in rows},
                 len(infos),
             )
         return extra
@@ -167,12 +180,13 @@ class InfoReader:
         info: dict[str, Any],
         index: int,
         tick: int,
-        optional: frozenset[str],
+        at_reset: bool,
     ) -> Any:
         if column in self._columns:
             return self._columns[column](row_of(self._space, obs, index), info)
-        if column in info or column in optional:
-            return info.get(column, None if column == "checks" else 0.0)
+        key = column.removeprefix(INFO_PREFIX)
+        if key in info or may_lack(column, at_reset=at_reset):
+            return info.get(key, None if column == "checks" else 0.0)
         raise column_error(column, self._design, f"step {tick} of environment {index}")
 
 

@@ -16,7 +16,6 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos
 from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
 from rewardloom.typing import BoolN
-from rewardloom.wrappers.batching import batch_rows
 
 __all__ = ["Span", "Tick", "TickRecorder", "gather_episodes"]
 
@@ -108,7 +107,7 @@ class TickRecorder(VecEnvWrapper):
 
     def _keep_obs(self, obs: Any) -> None:
         if "obs" in self._needs:
-            self._obs = batch_rows(self.observation_space, obs, copy=True)
+            self._obs = self._reader.obs_rows.batch(obs, copy=True)
 
 
 def gather_episodes(ticks: Sequence[Tick], spans: Sequence[Span]) -> EpisodeBatch:

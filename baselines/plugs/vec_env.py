@@ -15,7 +15,6 @@ from rewardloom.baselines.plugs.infos import (
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign, StepBatch
 from rewardloom.typing import BoolN
-from rewardloom.wrappers.batching import batch_rows
 from rewardloom.wrappers.plug import refuse_equal_names
 
 __all__ = ["DesignVecReward"]
@@ -99,7 +98,7 @@ class DesignVecReward(VecEnvWrapper):
             self._close(dones, batch, infos)
             self._begin(np.array(dones, bool), obs)
         elif "obs" in self.design.needs:
-            self._obs = batch_rows(self.observation_space, obs, copy=True)
+            self._obs = self._reader.obs_rows.batch(obs, copy=True)
         return obs, paid, dones, infos
 
     def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,6 +122,6 @@ class DesignVecReward(VecEnvWrapper):
     def _begin(self, slots: BoolN, obs: Any) -> None:
         """Open episodes in the design; `obs` and the VecEnv's `reset_infos` are of their resets."""
         if "obs" in self.design.needs:
-            self._obs = batch_rows(self.observation_space, obs, copy=True)
+            self._obs = self._reader.obs_rows.batch(obs, copy=True)
         infos = reset_infos(self.venv)
         self.design.begin(slots, self._reader.extra(obs, infos, self._tick, slots))

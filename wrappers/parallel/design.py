@@ -11,9 +11,15 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
+from rewardloom.rewards.design import (
+    INFO_PREFIX,
+    RewardDesign,
+    StepBatch,
+    extra_columns,
+    may_lack,
+)
 from rewardloom.typing import BoolN
-from rewardloom.wrappers.batching import stack_rows
+from rewardloom.wrappers.batching import RowReader
 from rewardloom.wrappers.plug import (
     column_error,
     read_components,
@@ -67,9 +73,9 @@ class DesignReward(BaseParallelWrapper):
         self._getter = itemgetter(*self._names) if self._names else None
         design.bind(self._names, len(self._slots))
         self._columns = dict(columns or {})
-        self._extra_names = sorted(design.needs & COLUMNS)
-        self._obs_space = self._shared_space(env.observation_space, {"obs", "next_obs"})
-        self._action_space = self._shared_space(env.action_space, {"action"})
+        self._extra_names = extra_columns(design.needs)
+        self._obs_rows = self._reader(env.observation_space, {"obs", "next_obs"})
+        self._action_rows = self._reader(env.action_space, {"action"})
         self._obs: dict[Any, Any] = {}
         self._raw_returns = np.zeros(len(self._slots))
         self._steps = 0
@@ -136,9 +142,9 @@ class DesignReward(BaseParallelWrapper):
             self._column(truncated, bool),
             self._mask(rewards),
             self._column(failed, bool),
-            obs=self._rows(self._obs_space, self._obs) if "obs" in needs else None,
-            action=self._rows(self._action_space, actions) if "action" in needs else None,
-            next_obs=self._rows(self._obs_space, obs) if "next_obs" in needs else None,
+            obs=self._rows(self._obs_rows, self._obs) if "obs" in needs else None,
+            action=self._rows(self._action_rows, actions) if "action" in needs else None,
+            next_obs=self._rows(self._obs_rows, obs) if "next_obs" in needs else None,
             extra=self._extra(obs, infos) if self._extra_names else None,
         )
 
@@ -148,11 +154,12 @@ class DesignReward(BaseParallelWrapper):
     def _column(self, values: Mapping[Any, Any], dtype: Any) -> np.ndarray:
         return np.array([values.get(agent, 0) for agent in self._slots], dtype)
 
-    def _rows(self, space: Any, values: Mapping[Any, Any]) -> Any:
+    def _rows(self, reader: RowReader | None, values: Mapping[Any, Any]) -> Any:
         """Return a batch over all slots; absent agents repeat a present one's value."""
         filler = next(iter(values.values()))
         rows = [values.get(agent, filler) for agent in self._slots]
-        return stack_rows(space, rows)
+        assert reader is not None
+        return reader.stacked(rows)
 
     def _extra(self, obs: dict[Any, Any], infos: dict[Any, dict[str, Any]]) -> dict[str, Any]:
         extra = {}
@@ -163,18 +170,18 @@ class DesignReward(BaseParallelWrapper):
                     continue
                 if column in self._columns:
                     value = self._columns[column](obs[agent], info)
-                elif (
-                    column in info or column in SOMETIMES or (column == "cost" and not self._steps)
+                elif (key := column.removeprefix(INFO_PREFIX)) in info or may_lack(
+                    column, at_reset=not self._steps
                 ):
-                    value = info.get(column, None if column == "checks" else 0.0)
+                    value = info.get(key, None if column == "checks" else 0.0)
                 else:
                     raise column_error(column, self.design, self._where(agent))
                 values[self._slots[agent]] = value
             extra[column] = values
         return extra
 
-    def _shared_space(self, space_of: Callable[[Any], Any], wanted: set[str]) -> Any:
-        """Return the space that all agents share, if the design needs what lies in it."""
+    def _reader(self, space_of: Callable[[Any], Any], wanted: set[str]) -> RowReader | None:
+        """Return the reader of the space all agents share, if the design needs what lies in it."""
         if not self.design.needs & wanted:
             return None
         found = [space_of(agent) for agent in self._slots]
@@ -184,7 +191,7 @@ class DesignReward(BaseParallelWrapper):
                 "agents' spaces differ. Give every group of like agents a plug of its own, or pad "
                 "the spaces (supersuit's pad_observations_v0 and pad_action_space_v0)."
             )
-        return found[0]
+        return RowReader(found[0], flat="flat" in self.design.needs)
 
     def _where(self, agent: Any) -> str:
         return f"step {self._steps} of agent {agent!r}"

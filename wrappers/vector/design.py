@@ -10,14 +10,21 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import COLUMNS, SOMETIMES, RewardDesign, StepBatch
+from rewardloom.rewards.design import (
+    INFO_PREFIX,
+    RewardDesign,
+    StepBatch,
+    extra_columns,
+    may_lack,
+)
 from rewardloom.typing import BoolN
-from rewardloom.wrappers.batching import batch_rows, row_of
+from rewardloom.wrappers.batching import row_of
 from rewardloom.wrappers.plug import (
     column_error,
     raise_component_error,
     refuse_equal_names,
     require_names,
+    row_readers,
 )
 from rewardloom.wrappers.vector.infos import (
     carried_column,
@@ -80,7 +87,10 @@ class DesignReward(gym.vector.VectorWrapper):
         self._names = require_names(design, env)
         design.bind(self._names, self.num_envs)
         self._columns = dict(columns or {})
-        self._extra_names = sorted(design.needs & COLUMNS)
+        self._extra_names = extra_columns(design.needs)
+        self._obs_rows, self._action_rows = row_readers(
+            design, env.single_observation_space, env.single_action_space
+        )
         self._keeps_transition = bool(design.needs - {"components"})
         self._resets_twice = resets_twice(env)
         self._none = np.zeros(self.num_envs, bool)
@@ -175,14 +185,16 @@ class DesignReward(gym.vector.VectorWrapper):
     def _begin(self, mask: BoolN, obs: Any, infos: dict[str, Any]) -> None:
         """Open episodes in the design; `obs` and `infos` are those of their resets."""
         if "obs" in self.design.needs:
-            self._obs = batch_rows(self.single_observation_space, obs, copy=True)
+            self._obs = self._obs_rows.batch(obs, copy=True)
         extra = None
         if self._extra_names:
             top = {key: value for key, value in infos.items() if key not in _OF_THE_STEP}
             extra = {
                 column: self._column(column, obs, top, mask, reset_column(infos, column))
-                if column == "caption" or column in self._columns
-                else optional_column(column, reset_column(infos, column), self.num_envs)
+                if column in self._columns or not may_lack(column, at_reset=True)
+                else optional_column(
+                    column, reset_column(infos, column.removeprefix(INFO_PREFIX)), self.num_envs
+                )
                 for column in self._extra_names
             }
         self.design.begin(mask, extra)
@@ -195,19 +207,23 @@ class DesignReward(gym.vector.VectorWrapper):
         action = next_obs = extra = None
         reached = final_obs(space, obs, infos)
         if "action" in needs:
-            action = batch_rows(self.single_action_space, actions)
+            action = self._action_rows.batch(actions)
         if "next_obs" in needs:
-            next_obs = reached
+            next_obs = self._obs_rows.batch(reached)
         if self._extra_names:
             extra = {
                 column: self._column(
-                    column, reached, infos, batch.active, step_column(infos, column, self.num_envs)
+                    column,
+                    reached,
+                    infos,
+                    batch.active,
+                    step_column(infos, column.removeprefix(INFO_PREFIX), self.num_envs),
                 )
                 for column in self._extra_names
             }
         previous = self._obs
         if "obs" in needs:
-            self._obs = batch_rows(space, obs, copy=True)
+            self._obs = self._obs_rows.batch(obs, copy=True)
         return StepBatch(*batch[:6], previous, action, next_obs, extra)
 
     def _column(
@@ -216,7 +232,7 @@ class DesignReward(gym.vector.VectorWrapper):
         """Return one info column, by the user's function or from the infos."""
         if column in self._columns:
             return self._computed(column, obs, infos, mask)
-        if column in SOMETIMES or not mask.any():
+        if may_lack(column, at_reset=False) or not mask.any():
             return optional_column(column, found, self.num_envs)
         if found is not None and (found[1] | ~mask).all():
             return found[0]
