@@ -10,4 +10,5 @@ from rewardloom.rewards.design import StepBatch as StepBatch
 from rewardloom.rewards.design import episode_batch as episode_batch
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
+from rewardloom.rewards.scale import ScaleDesign as ScaleDesign
 from rewardloom.rewards.weight import WeightDesign as WeightDesign

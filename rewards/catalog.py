@@ -42,6 +42,12 @@ DESIGNS: dict[str, DesignEntry] = {
         "weighted sum of the components",
         {"weights": {"a": 1.0, "b": -0.5, "outcome": 3.0}},
     ),
+    "scale": DesignEntry(
+        "rewardloom.rewards.scale:ScaleDesign",
+        "ScaleReward",
+        "the reward times a constant",
+        {"factor": 0.5},
+    ),
     "defer": DesignEntry(
         "rewardloom.rewards.defer:DeferDesign",
         "DeferReward",

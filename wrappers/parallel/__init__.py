@@ -14,4 +14,5 @@ from rewardloom.wrappers.parallel.design import DesignReward as DesignReward
 from rewardloom.wrappers.parallel.designs import CountReward as CountReward
 from rewardloom.wrappers.parallel.designs import DeferReward as DeferReward
 from rewardloom.wrappers.parallel.designs import IntrinsicReward as IntrinsicReward
+from rewardloom.wrappers.parallel.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.parallel.designs import WeightReward as WeightReward

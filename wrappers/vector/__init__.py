@@ -5,5 +5,6 @@ from rewardloom.wrappers.vector.design import DesignReward as DesignReward
 from rewardloom.wrappers.vector.designs import CountReward as CountReward
 from rewardloom.wrappers.vector.designs import DeferReward as DeferReward
 from rewardloom.wrappers.vector.designs import IntrinsicReward as IntrinsicReward
+from rewardloom.wrappers.vector.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.vector.designs import WeightReward as WeightReward
 from rewardloom.wrappers.vector.infos import step_components as step_components

@@ -14,10 +14,11 @@ from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
 from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign
 from rewardloom.rewards.intrinsic.annotator import Rules
+from rewardloom.rewards.scale import ScaleDesign
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.vector.design import DesignReward
 
-__all__ = ["CountReward", "DeferReward", "IntrinsicReward", "WeightReward"]
+__all__ = ["CountReward", "DeferReward", "IntrinsicReward", "ScaleReward", "WeightReward"]
 
 
 class WeightReward(DesignReward):
@@ -27,6 +28,20 @@ class WeightReward(DesignReward):
         self, env: gym.vector.VectorEnv, weights: Mapping[str, float], *, name: str = "weight"
     ):
         super().__init__(env, WeightDesign(weights), name=name)
+
+
+class ScaleReward(DesignReward):
+    """`rewardloom.wrappers.ScaleReward` for a VectorEnv."""
+
+    def __init__(
+        self,
+        env: gym.vector.VectorEnv,
+        factor: float,
+        *,
+        on_truncation: str = "raw",
+        name: str = "scale",
+    ):
+        super().__init__(env, ScaleDesign(factor, on_truncation=on_truncation), name=name)
 
 
 class DeferReward(DesignReward):
