@@ -30,9 +30,10 @@ def test_a_settled_time_limit_is_not_bootstrapped(on_truncation, bootstraps):
         name="scale",
     )
     venv.reset()
-    for _ in range(3):
-        _, rewards, dones, infos = venv.step(np.zeros((1, 1), np.float32))
+    steps = [venv.step(np.zeros((1, 1), np.float32)) for _ in range(3)]
+    for _, rewards, _, infos in steps:
         assert rewards[0] == pytest.approx(infos[0]["raw_reward"] / 2, rel=1e-6)
+    _, _, dones, infos = steps[-1]
     assert dones[0]
     assert infos[0]["TimeLimit.truncated"] is bootstraps
 
