@@ -8,6 +8,9 @@ from rewardloom.rewards.design import EpisodeBatch as EpisodeBatch
 from rewardloom.rewards.design import RewardDesign as RewardDesign
 from rewardloom.rewards.design import StepBatch as StepBatch
 from rewardloom.rewards.design import episode_batch as episode_batch
+from rewardloom.rewards.gate import GateDesign as GateDesign
+from rewardloom.rewards.gate import Level as Level
+from rewardloom.rewards.gate import gate_episodes as gate_episodes
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.scale import ScaleDesign as ScaleDesign

@@ -60,6 +60,18 @@ DESIGNS: dict[str, DesignEntry] = {
         "bonus for seldom visited states",
         {"coef": 0.5, "resolution": 0.25},
     ),
+    "gate": DesignEntry(
+        "rewardloom.rewards.gate:GateDesign",
+        "GateReward",
+        "levels of components that count only where a level above passes its threshold",
+        {
+            "levels": [
+                {"components": "outcome", "priority": 2, "threshold": 0.0},
+                {"components": "c", "priority": 1, "threshold": -0.5, "scope": "step"},
+                {"components": ["a", "b"], "name": "steps", "weight": 0.5, "cap_per_kind": 1.0},
+            ]
+        },
+    ),
     "intrinsic": DesignEntry(
         "rewardloom.rewards.intrinsic.design:IntrinsicDesign",
         "IntrinsicReward",

@@ -6,6 +6,7 @@ from rewardloom.wrappers.components import Transition as Transition
 from rewardloom.wrappers.count import CountReward as CountReward
 from rewardloom.wrappers.defer import DeferReward as DeferReward
 from rewardloom.wrappers.design import DesignReward as DesignReward
+from rewardloom.wrappers.gate import GateReward as GateReward
 from rewardloom.wrappers.intrinsic import IntrinsicReward as IntrinsicReward
 from rewardloom.wrappers.scale import ScaleReward as ScaleReward
 from rewardloom.wrappers.weight import WeightReward as WeightReward

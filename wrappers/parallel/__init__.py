@@ -16,3 +16,4 @@ from rewardloom.wrappers.parallel.designs import DeferReward as DeferReward
 from rewardloom.wrappers.parallel.designs import IntrinsicReward as IntrinsicReward
 from rewardloom.wrappers.parallel.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.parallel.designs import WeightReward as WeightReward
+from rewardloom.wrappers.parallel.gate import GateReward as GateReward

@@ -7,4 +7,5 @@ from rewardloom.wrappers.vector.designs import DeferReward as DeferReward
 from rewardloom.wrappers.vector.designs import IntrinsicReward as IntrinsicReward
 from rewardloom.wrappers.vector.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.vector.designs import WeightReward as WeightReward
+from rewardloom.wrappers.vector.gate import GateReward as GateReward
 from rewardloom.wrappers.vector.infos import step_components as step_components

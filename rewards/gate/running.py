@@ -1,0 +1,141 @@
+"""`RunningGate`: gated accumulation tick by tick, with memory that no episode's length enters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardloom.rewards.gate.plan import GatePlan
+from rewardloom.typing import F64N, F64NK, BoolN
+
+__all__ = ["RunningGate"]
+
+F64NL = NDArray[np.float64]
+
+
+class RunningGate:
+    """The open episodes of N slots under L levels.
+
+    Args:
+        plan: The levels.
+        num_slots: N.
+        gamma: Discount of the sums in `refundable`.
+
+    Attributes:
+        length: (N,) float64, steps of each open episode.
+        value: (N, L) sums of the levels' values, before weights.
+        earned: (N, L) sums of what the levels earned, after the gates of each step and the caps.
+        refundable: (N, L) sum_t earned_t gamma^(t - now): what a payment now must be to take back
+            everything that was earned, discounted to the start.
+    """
+
+    def __init__(self, plan: GatePlan, num_slots: int, gamma: float):
+        shape = (num_slots, len(plan.levels))
+        self._plan = plan
+        self._gamma = gamma
+        self._gates_steps = plan.gates_steps
+        self._how = [level.aggregation for level in plan.levels]
+        self.length = np.zeros(num_slots)
+        self.value = np.zeros(shape)
+        self.earned = np.zeros(shape)
+        self.refundable = np.zeros(shape) if gamma < 1 else self.earned
+        self._now = np.zeros(shape)
+        self._highest = np.full(shape, -np.inf)
+        self._lowest = np.full(shape, np.inf)
+        self._open_steps = np.zeros(shape)
+        self._spent = np.zeros((num_slots, len(plan.cap)))
+        self._spent_kinds = np.zeros((num_slots, len(plan.kind_cap)))
+
+    def clear(self, slots: BoolN) -> None:
+        """Drop what is open in some slots."""
+        for sums in (self.value, self.earned, self.refundable, self._open_steps):
+            sums[slots] = 0.0
+        self.length[slots] = 0.0
+        self._highest[slots] = -np.inf
+        self._lowest[slots] = np.inf
+        self._spent[slots] = 0.0
+        self._spent_kinds[slots] = 0.0
+
+    def add(self, components: F64NK, active: BoolN) -> F64NL:
+        """Take in one tick; return what the levels earned in it, 0 in inactive slots."""
+        plan = self._plan
+        idle = None if np.count_nonzero(active) == len(active) else ~active
+        if idle is not None:
+            components = np.where(active[:, None], components, 0.0)
+        value = components @ plan.select
+        earned = self._earn(components, value, idle)
+        self.length += active
+        self.value += value
+        self.earned += earned
+        if self._gamma < 1:
+            sums = self.refundable / self._gamma
+            sums += earned
+            np.copyto(self.refundable, sums, where=active[:, None])
+        self._keep_extremes(value, active)
+        return earned
+
+    def aggregate(self) -> F64NL:
+        """Return each level's value over its open episode so far, by its aggregation."""
+        found = np.empty_like(self.value)
+        for i, how in enumerate(self._how):
+            if how == "mean":
+                found[:, i] = self.value[:, i] / np.maximum(self.length, 1.0)
+            else:
+                found[:, i] = self._kept[how][:, i]
+        return found
+
+    def end_gates(self) -> tuple[F64NL, BoolN]:
+        """Return how open each level is (see `EarnedEpisodes`) and which levels count, (N, L)."""
+        plan = self._plan
+        passed = self.aggregate() > plan.end_bound
+        opened = passed.astype(np.float64)
+        if self._gates_steps:
+            share = self._open_steps / np.maximum(self.length, 1.0)[:, None]
+            opened = np.where(plan.step_bound > -np.inf, share, opened)
+        return opened, (~passed @ plan.above) == 0
+
+    def _earn(self, components: F64NK, value: F64NL, idle: BoolN | None) -> F64NL:
+        plan = self._plan
+        earned = value * plan.weight
+        gate = None
+        if self._gates_steps:
+            opened = value > plan.step_bound
+            gate = (~opened @ plan.above) == 0
+            if idle is not None:
+                opened[idle] = False
+            self._open_steps += opened
+            earned *= gate
+        if len(plan.kind_cap):
+            kinds = components[:, plan.kind_component] * plan.weight[plan.kind_level]
+            if gate is not None:
+                kinds *= gate[:, plan.kind_level]
+            paid = _bounded(kinds, self._spent_kinds, plan.kind_cap)
+            earned[:, plan.kind_levels] = paid @ plan.kind_sum
+        if len(plan.cap):
+            earned[:, plan.capped] = _bounded(earned[:, plan.capped], self._spent, plan.cap)
+        return earned
+
+    @property
+    def _kept(self) -> dict[str, F64NL]:
+        return {
+            "last": self._now,
+            "sum": self.value,
+            "max": self._highest,
+            "min": self._lowest,
+        }
+
+    def _keep_extremes(self, value: F64NL, active: BoolN) -> None:
+        where = active[:, None]
+        np.copyto(self._now, value, where=where)
+        if "max" in self._how:
+            np.maximum(self._highest, value, out=self._highest, where=where)
+        if "min" in self._how:
+            np.minimum(self._lowest, value, out=self._lowest, where=where)
+
+
+def _bounded(payments: F64N, spent: F64N, cap: F64N) -> F64N:
+    """Pay positive payments until they add up to the cap; adds to `spent` what was paid."""
+    paid = np.minimum(payments, cap - spent)
+    spent += np.maximum(paid, 0.0)
+    np.minimum(spent, cap, out=spent)
+    return paid
