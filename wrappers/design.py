@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Generic, SupportsFloat, TypeVar
@@ -58,6 +59,10 @@ class DesignReward(
         recorded: Constructor arguments of a subclass, kept for the environment's spec. A plug
             made from a design object directly rebuilds from its spec but has no JSON form.
 
+    Attributes:
+        unfinished_episodes: How often `reset` came before an episode had ended. Where the design
+            pays at the end, as under a TimeLimit outside the plug, the first one warns.
+
     Raises:
         ConfigError: `env` is a vector, two designs share a name, the design reads components of a
             world that declares none, or names one that does not exist.
@@ -106,11 +111,16 @@ class DesignReward(
         self._obs: Any = None
         self._steps = 0
         self._raw_return = 0.0
+        self.unfinished_episodes = 0
+        self._ended = False
+        self._pays_at_end = design.depends == "episode" and not design.relabels
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[ObsType, dict[str, Any]]:
         """Start an episode; what the design had open is dropped."""
+        if self._steps and not self._ended:
+            self._note_unfinished()
         obs, info = self.env.reset(seed=seed, options=options)
         self._obs = copy.deepcopy(obs) if self._keeps_obs else None
         self._steps = 0
@@ -137,12 +147,24 @@ class DesignReward(
 
         info = {**info}
         self._raw_return += info.setdefault("raw_reward", raw)
+        self._ended = terminated or truncated
         info[self.design_name] = {k: float(v[0]) for k, v in self.design.summary().items()}
-        if terminated or truncated:
+        if self._ended:
             info.setdefault("episode_raw_return", self._raw_return)
             if truncated and self.design.settles_truncation and not failed:
                 terminated = True
         return obs, paid, terminated, truncated, info
+
+    def _note_unfinished(self) -> None:
+        self.unfinished_episodes += 1
+        if self._pays_at_end and self.unfinished_episodes == 1:
+            warnings.warn(
+                f"reset() came after {self._steps} steps of an unfinished episode, and "
+                f"{type(self.design).__name__} pays at the end: what was open is dropped. If a "
+                "TimeLimit stands outside this wrapper, put it inside. Later ones are counted in "
+                "unfinished_episodes.",
+                stacklevel=3,
+            )
 
     def _with_transition(
         self, batch: StepBatch, action: Any, obs: Any, info: dict[str, Any]

@@ -155,7 +155,7 @@ class GateDesign:
         """Accept what `state_dict` returned."""
 
     def _columns(self) -> list[str]:
-        names = [f"{level.name}_{k}" for level in self.levels for k in ("raw", "counted", "open")]
+        names = [f"{level.name}_{k}" for k in ("raw", "counted", "open") for level in self.levels]
         return [*names, "direct", "gated", "settled"]
 
     def _settled(self, terminated: BoolN, failed: BoolN) -> BoolN:
@@ -169,14 +169,10 @@ class GateDesign:
         counted = running.earned * counts
         gated = counted.sum(axis=1)
         raw = running.value * self._plan.weight
-        shown = {}
-        for i, level in enumerate(self.levels):
-            shown[f"{level.name}_raw"] = raw[:, i] * ended
-            shown[f"{level.name}_counted"] = counted[:, i] * ended
-            shown[f"{level.name}_open"] = opened[:, i] * ended
-        shown |= {"direct": raw.sum(axis=1) * ended, "gated": gated * ended}
-        shown["settled"] = settled.astype(np.float64)
-        self._shown = shown
+        direct = raw.sum(axis=1)
+        shown = np.column_stack([raw, counted, opened, direct, gated, settled])
+        shown *= ended[:, None]
+        self._shown = dict(zip(self._silent, shown.T, strict=True))
         if self.emit == "deferred":
             return np.where(ended, np.where(settled, gated, self._raw_return), paid)
         if self.emit == "causal":

@@ -109,13 +109,15 @@ def gate_episodes(
 
 def earn_episodes(components: F64TK, offsets: I64E1, plan: GatePlan) -> EarnedEpisodes:
     """Return what the levels earn step by step and which gates the episodes' ends open."""
-    values = np.ascontiguousarray((components @ plan.select).T)
+    values = plan.select.T @ components.T
     earned = values * plan.weight[:, None]
     raw = _sums(earned, offsets)
     step_open = values > plan.step_bound[:, None]
     step_gate = None
     if plan.gates_steps:
-        step_gate = (plan.above.T @ ~step_open) == 0
+        step_gate = np.ones(values.shape, bool)
+        for j in np.flatnonzero(plan.step_bound > -np.inf).tolist():
+            step_gate[plan.above[j] > 0] &= step_open[j]
         earned *= step_gate
     if len(plan.kind_cap):
         kinds = components.T[plan.kind_component] * plan.weight[plan.kind_level, None]
@@ -136,13 +138,19 @@ def earn_episodes(components: F64TK, offsets: I64E1, plan: GatePlan) -> EarnedEp
 
 def _bounded(payments: F64LT, offsets: I64E1, cap: NDArray[np.float64]) -> F64LT:
     """Pay positive payments of each row, from the first on, until they add up to its cap."""
-    cap = cap[:, None]
-    wanted = np.clip(payments, 0.0, cap)  # so that no payment swamps the running sums of others
-    before = np.cumsum(wanted, axis=1) - wanted
-    filled = offsets[:-1][offsets[1:] > offsets[:-1]]
-    lengths = np.diff(np.append(filled, payments.shape[1]))
-    before -= np.repeat(before[:, filled], lengths, axis=1)
-    return np.minimum(payments, np.maximum(cap - before, 0.0))
+    room = np.empty(payments.shape)
+    starts = offsets[:-1][offsets[1:] > offsets[:-1]]
+    if not len(starts):
+        return room
+    # running sums of what is wanted before each step: at every start, take away what came before;
+    # wanting at most the cap keeps a huge payment from swamping the sums of other episodes
+    np.clip(payments[:, :-1], 0.0, cap[:, None], out=room[:, 1:])
+    room[:, starts] = 0.0
+    room[:, starts[1:]] = -np.add.reduceat(room, starts, axis=1)[:, :-1]
+    np.cumsum(room, axis=1, out=room)
+    np.subtract(cap[:, None], room, out=room)
+    np.maximum(room, 0.0, out=room)
+    return np.minimum(payments, room, out=room)
 
 
 def _aggregate(values: F64LT, offsets: I64E1, plan: GatePlan) -> F64LE:

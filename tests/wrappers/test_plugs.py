@@ -243,7 +243,8 @@ def test_an_episode_cut_by_reset_is_dropped():
     env = DeferReward(ComponentWorld(50, truncation=0))
     env.reset(seed=3)
     env.step(0)
-    env.reset(seed=4)
+    with pytest.warns(UserWarning, match="TimeLimit"):
+        env.reset(seed=4)
     total, over = 0.0, False
     while not over:
         _, paid, over, _, info = env.step(0)
