@@ -1,6 +1,7 @@
 """Reads the small languages of the command line: `NAME:key=value,key=value` and `key=value`.
 
 - `parse_design`: a reward design with its arguments.
+- `parse_wrapper`: a wrapper's import path with its arguments.
 - `parse_setting`: one key and its value.
 - `step_count`: a whole number that may be written 1e6 or 1_000_000.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 from rewardloom.errors import ConfigError
 
-__all__ = ["parse_design", "parse_setting", "settings", "step_count"]
+__all__ = ["parse_design", "parse_setting", "parse_wrapper", "settings", "step_count"]
 
 _WORDS = {"True": True, "False": False, "None": None}
 _OPEN, _CLOSE = "[{(", "]})"
@@ -30,8 +31,21 @@ def parse_design(text: str) -> dict[str, Any]:
     name, _, rest = text.partition(":")
     if not name.strip():
         raise ConfigError(f"A design is written NAME:key=value,key=value; got {text!r}.")
-    parts = [part for part in _split(rest) if part.strip()]
-    return {"design": name.strip(), **settings(parts, where=f"in design {text!r}")}
+    return {"design": name.strip(), **_arguments(rest, where=f"in design {text!r}")}
+
+
+def parse_wrapper(text: str) -> dict[str, Any]:
+    """Return {"wrapper": "module:Class", key: value, ...} of "module:Class:key=value,key=value".
+
+    Raises:
+        ConfigError: no module or class, a part without "=", or a key given twice.
+    """
+    module, _, rest = text.partition(":")
+    name, _, rest = rest.partition(":")
+    if not module.strip() or not name.strip():
+        raise ConfigError(f"A wrapper is written MODULE:CLASS:key=value,key=value; got {text!r}.")
+    arguments = _arguments(rest, where=f"in wrapper {text!r}")
+    return {"wrapper": f"{module.strip()}:{name.strip()}", **arguments}
 
 
 def settings(parts: list[str], *, where: str) -> dict[str, Any]:
@@ -67,6 +81,10 @@ def step_count(text: str) -> int:
     if not number.is_integer():
         raise ValueError(text)
     return int(number)
+
+
+def _arguments(text: str, *, where: str) -> dict[str, Any]:
+    return settings([part for part in _split(text) if part.strip()], where=where)
 
 
 def _value(text: str) -> Any:

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rewardloom.baselines.commands.arguments import step_count
+from rewardloom.baselines.commands.arguments import parse_setting, step_count
 from rewardloom.baselines.commands.train import add_config_arguments, config_settings
 from rewardloom.errors import ConfigError
 
@@ -39,6 +39,8 @@ def add_parser(subparsers: Any) -> None:
         help="an arm and its designs, each name:key=value,key=value; repeatable")  # fmt: skip
     add("--seeds", metavar="N", help="how many seeds, or a list such as 3,5,8 (2)")
     add("--jobs", type=int, metavar="N", help="runs at the same time (the number of cores)")
+    add("--success-level", metavar="METRIC=LEVEL",
+        help="time when training first reaches a level, e.g. raw_return=475")  # fmt: skip
     add_config_arguments(parser)
     for action in parser._actions:
         if action.dest in _INSTEAD:
@@ -107,6 +109,9 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         given["arms"] = arms
     if args.seeds is not None:
         given["seeds"] = _seeds(args.seeds)
+    if args.success_level is not None:
+        metric, level = parse_setting(args.success_level, where="in --success-level")
+        given["success_level"] = {"metric": metric, "level": level}
     if args.jobs is not None:
         given["jobs"] = args.jobs
     return given

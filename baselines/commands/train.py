@@ -6,7 +6,12 @@ import argparse
 import signal
 from typing import TYPE_CHECKING, Any
 
-from rewardloom.baselines.commands.arguments import parse_design, settings, step_count
+from rewardloom.baselines.commands.arguments import (
+    parse_design,
+    parse_wrapper,
+    settings,
+    step_count,
+)
 from rewardloom.baselines.training.config import TrainConfig, read_settings
 from rewardloom.baselines.training.folder import RunFolder
 from rewardloom.errors import ConfigError
@@ -43,6 +48,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config", metavar="FILE", help="JSON with fields of TrainConfig; flags win over it")
     add("--design", action="append", metavar="NAME:KEY=VALUE,...",
         help="a reward design; repeat to chain them from the innermost outwards")  # fmt: skip
+    add("--wrapper", action="append", metavar="MODULE:CLASS:KEY=VALUE,...",
+        help="a wrapper of the world; repeat to chain them, the innermost first")  # fmt: skip
     add("--component", action="append", metavar="NAME=SOURCE",
         help="a reward component: info key, 'reward' or module:function; repeatable")  # fmt: skip
     add("--world-set", action="append", metavar="KEY=VALUE",
@@ -70,6 +77,8 @@ def config_settings(args: argparse.Namespace) -> dict[str, Any]:
     found |= {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
     if args.design is not None:
         found["designs"] = [parse_design(text) for text in args.design]
+    if args.wrapper is not None:
+        found["wrappers"] = [parse_wrapper(text) for text in args.wrapper]
     for field, flag, parts in (
         ("world_kwargs", "--world-set", args.world_set),
         ("components", "--component", args.component),

@@ -16,13 +16,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import gymnasium as gym
-
 from rewardloom.baselines.comparison.config import CompareConfig, available_cores
 from rewardloom.baselines.comparison.display import Display, RunView
 from rewardloom.baselines.comparison.pool import Task, run_tasks
 from rewardloom.baselines.comparison.results import RunRecord, arm_results, read_run
 from rewardloom.baselines.training.folder import RunFolder, write_json
+from rewardloom.baselines.training.world_parts import find_world
 from rewardloom.errors import ConfigError, RunError
 
 __all__ = ["CompareResult", "compare", "make_report", "read_comparison"]
@@ -86,7 +85,7 @@ def compare(
     elif config is None:
         raise ConfigError("compare needs a CompareConfig, or resume=True.")
     else:
-        _check_world(config)
+        find_world(config.common.world)  # before any process starts
         _check_free(folder, overwrite)
     facts = _start(folder, config, kept, command)
     started = monotonic()
@@ -143,14 +142,6 @@ def read_comparison(folder: str | Path) -> tuple[CompareConfig, dict[str, Any]]:
         raise RunError(f"{folder} holds no comparison (it has no compare.json).")
     facts = json.loads(path.read_text(encoding="utf-8"))
     return CompareConfig.from_dict(facts.pop("config")), facts
-
-
-def _check_world(config: CompareConfig) -> None:
-    """Refuse an unknown id before any process starts."""
-    module, _, name = config.common.world.rpartition(":")
-    if module:
-        return  # importing it is for the children
-    gym.spec(name)
 
 
 def _check_free(folder: Path, overwrite: bool) -> None:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from rewardloom.baselines.commands.arguments import parse_design
-from rewardloom.baselines.training.config import TrainConfig
+from rewardloom.baselines.training.config import TrainConfig, merged_arguments
 from rewardloom.errors import ConfigError, refuse_unknown
 
 __all__ = ["CompareConfig", "available_cores", "parse_arm"]
 
 _WHERE = "in CompareConfig"
-_OWN = ("arms", "seeds", "jobs")
+_OWN = ("arms", "seeds", "jobs", "success_level")
 _PER_RUN = ("seed", "designs")
 _EQUAL = ("world", "steps", "eval_episodes")  # unequal ones would make the arms incomparable
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -32,25 +33,30 @@ _NEXT_DESIGN = re.compile(r"\+(?=[a-z][a-z0-9_]*(?:[:+]|$))")  # not the plus of
 class CompareConfig:
     """Settings of a comparison: every arm is trained once per seed.
 
-    As plain values (`from_dict`, JSON) the fields of `common` stand beside `arms`, `seeds` and
-    `jobs`. An arm is a list of designs, or a mapping with `designs` and fields of `TrainConfig`
-    that this arm has otherwise.
+    As plain values (`from_dict`, JSON) the fields of `common` stand beside `arms`, `seeds`,
+    `jobs` and `success_level`. An arm is a list of designs, or a mapping with `designs` and fields
+    of `TrainConfig` that this arm has otherwise: `algo_kwargs` and the `policy_kwargs` in it are
+    merged with those of `common`, entry by entry; every other field replaces the common one.
 
     Attributes:
         common: What all runs share; its seed and designs mean nothing here.
         arms: arm name -> {"designs": [...], **overrides of `common`}, in the order of the report.
         seeds: One training seed per run of an arm.
         jobs: Runs trained at the same time.
+        success_level: {"metric": name, "level": number} whose first reaching is timed, or None. The
+            metric is "raw_return", "length", "is_success" or one of the world's episode metrics;
+            higher is better. See `rewardloom.baselines.comparison.levels`.
 
     Raises:
         ConfigError: no arm, a name that is no folder name, an unknown field or design, seeds that
-            are not distinct integers >= 0.
+            are not distinct integers >= 0, a level that is none.
     """
 
     common: TrainConfig
     arms: dict[str, dict[str, Any]]
     seeds: tuple[int, ...] = (0, 1)
     jobs: int = dataclasses.field(default_factory=lambda: available_cores())
+    success_level: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check everything, each arm as the `TrainConfig` that it becomes."""
@@ -60,6 +66,7 @@ class CompareConfig:
             raise ConfigError(
                 f"The config field 'jobs' must be an integer >= 1, got {self.jobs!r}."
             )
+        object.__setattr__(self, "success_level", _checked_level(self.success_level))
         if self.common.eval_episodes < 1:
             raise ConfigError(
                 "A comparison scores every agent: 'eval_episodes' must be >= 1, got 0."
@@ -86,12 +93,19 @@ class CompareConfig:
         """Return plain values that `from_dict` and JSON take."""
         common = {k: v for k, v in self.common.to_dict().items() if k not in _PER_RUN}
         arms = copy.deepcopy(self.arms)
-        return {**common, "arms": arms, "seeds": list(self.seeds), "jobs": self.jobs}
+        level = copy.deepcopy(self.success_level)
+        own = {"arms": arms, "seeds": list(self.seeds), "jobs": self.jobs, "success_level": level}
+        return {**common, **own}
 
     def train_config(self, arm: str, seed: int) -> TrainConfig:
         """Return the settings of one run."""
+        changes: dict[str, Any] = {**self.arms[arm], "seed": seed}
+        if isinstance(changes.get("algo_kwargs"), Mapping):
+            changes["algo_kwargs"] = merged_arguments(
+                self.common.algo_kwargs, changes["algo_kwargs"]
+            )
         try:
-            return self.common.replace(**self.arms[arm], seed=seed)
+            return self.common.replace(**changes)
         except ConfigError as error:
             raise ConfigError(f"Arm {arm!r}: {error}") from None
 
@@ -145,6 +159,21 @@ def _checked_arms(arms: object) -> dict[str, dict[str, Any]]:
         designs = [parse_design(d) if isinstance(d, str) else d for d in arm.get("designs", ())]
         checked[name] = copy.deepcopy({**arm, "designs": designs})
     return checked
+
+
+def _checked_level(value: object) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    usage = 'for example {"metric": "raw_return", "level": 475}'
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"The config field 'success_level' is a mapping, {usage}; got {value!r}.")
+    refuse_unknown(value, ("metric", "level"), kind="field", where="in success_level")
+    metric, level = value.get("metric"), value.get("level")
+    if not isinstance(metric, str) or not metric:
+        raise ConfigError(f"success_level lacks the name of a metric, {usage}; got {metric!r}.")
+    if isinstance(level, int | float) and not isinstance(level, bool) and math.isfinite(level):
+        return {"metric": metric, "level": level}
+    raise ConfigError(f"success_level lacks a finite number as level, {usage}; got {level!r}.")
 
 
 def _checked_seeds(seeds: object) -> tuple[int, ...]:

@@ -24,7 +24,17 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from rewardloom.baselines.comparison.results import ArmResult
 from rewardloom.baselines.training.config import design_name
 
-__all__ = ["ARM_COLORS", "DASHES", "Panel", "curve_svg", "panels", "returns_svg", "write_summary"]
+__all__ = [
+    "ARM_COLORS",
+    "DASHES",
+    "Panel",
+    "curve_svg",
+    "is_constant",
+    "panels",
+    "returns_svg",
+    "words",
+    "write_summary",
+]
 
 ARM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's palette, told apart with every common form of color blindness."""
@@ -35,6 +45,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5
 _INK, _MUTED, _GRID = "#1b1e23", "#5c6470", "#d9dde3"
 _THEME = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"}
 _THEME |= {color: f"var(--arm-{i})" for i, color in enumerate(ARM_COLORS)}
+_ROUNDING = 1e-9  # relative; sums of equal numbers differ by less
+_FEW_POINTS = 12  # a curve with fewer points shows them
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
@@ -62,7 +74,7 @@ class Panel(NamedTuple):
     Attributes:
         column: In `episodes.csv`.
         title: What is shown.
-        unit: Of the vertical axis.
+        unit: Of the vertical axis; may be empty.
     """
 
     column: str
@@ -106,11 +118,29 @@ def words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def curve_svg(panel: Panel, arms: Sequence[ArmResult]) -> str:
-    """Return the learning curves of one panel as an SVG element; arms without it are left out."""
+def is_constant(panel: Panel, arms: Sequence[ArmResult]) -> bool:
+    """Return whether a panel would show one and the same number everywhere."""
+    curves = [arm.curves[panel.column] for arm in arms if panel.column in arm.curves]
+    values = np.concatenate([np.concatenate(curve[1:4]) for curve in curves])
+    values = values[np.isfinite(values)]
+    return float(np.ptp(values)) <= _ROUNDING * float(np.abs(values).max())
+
+
+def curve_svg(panel: Panel, arms: Sequence[ArmResult], *, small: bool = False) -> str:
+    """Return the curves of one panel as an SVG element; arms without it are left out.
+
+    Args:
+        panel: What to draw.
+        arms: Of which arms.
+        small: Draw it for a row of three or more.
+    """
     with rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
-        _draw_curves(figure.add_subplot(), panel, arms)
+        figure = Figure(figsize=(3.6, 2.2) if small else (5.2, 2.9), layout="constrained")
+        ax = figure.add_subplot()
+        _draw_curves(ax, panel, arms)
+        if small:
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.set_xlabel("")
         return _svg(figure, panel.column, f"{panel.title} over training steps, by arm")
 
 
@@ -181,7 +211,8 @@ def _draw_curves(ax: Axes, panel: Panel, arms: Sequence[ArmResult]) -> None:
         color, dash = ARM_COLORS[index % len(ARM_COLORS)], DASHES[index % len(DASHES)]
         if np.isfinite(curve.low).any():
             ax.fill_between(curve.step, curve.low, curve.high, color=color, alpha=0.2, lw=0)
-        ax.plot(curve.step, curve.point, color=color, ls=dash, lw=1.8)
+        marker = "o" if len(curve.step) < _FEW_POINTS else ""
+        ax.plot(curve.step, curve.point, color=color, ls=dash, lw=1.8, marker=marker, ms=3.5)
     ax.set_xlim(left=0)
     ax.set_xlabel("environment steps")
     ax.set_ylabel(panel.unit)
@@ -225,7 +256,8 @@ def _svg(figure: Figure, key: str, label: str) -> str:
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{key}-", text)
+    prefix = re.sub(r"\W", "-", key)
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
     for color, variable in _THEME.items():
         text = text.replace(color, variable)

@@ -14,7 +14,16 @@ from typing import Any
 import rewardloom
 from rewardloom.baselines.comparison import sections
 from rewardloom.baselines.comparison.config import CompareConfig
-from rewardloom.baselines.comparison.figures import panels, returns_svg, write_summary
+from rewardloom.baselines.comparison.design_section import design_section
+from rewardloom.baselines.comparison.figures import (
+    Panel,
+    is_constant,
+    panels,
+    returns_svg,
+    words,
+    write_summary,
+)
+from rewardloom.baselines.comparison.levels import LEVEL_WINDOW
 from rewardloom.baselines.comparison.results import ArmResult, RunRecord, write_results
 from rewardloom.baselines.comparison.statistics import SEEDS_TO_CLAIM, verdict
 from rewardloom.baselines.training.folder import write_bytes
@@ -47,8 +56,9 @@ def write_report(
         arms: Those with a finished run.
         errors: "arm seed k" or "replay of arm" -> why it is missing.
     """
-    write_results(folder / "results.csv", list(records))
-    shown = panels(arms, [d for arm in config.arms.values() for d in arm["designs"]])
+    write_results(folder / "results.csv", list(records), config.success_level)
+    found = panels(arms, [d for arm in config.arms.values() for d in arm["designs"]])
+    shown = [p for p in found if p.column == "raw_return" or not is_constant(p, arms)]
     title = f"{config.common.world.rpartition(':')[2]}: {_listing(list(config.arms))}"
     sentences = verdicts(arms)
     basis = f"{config.common.steps:,} steps per run, {_seeds(arms)}, 95 % intervals over seeds"
@@ -69,11 +79,12 @@ def write_report(
         arm_list=sections.arm_list(config, arms),
         verdicts="".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences),
         returns=returns_svg(arms),
-        table=sections.results_table(arms),
-        table_note=_table_note(arms),
-        curve_note=_curve_note(arms),
+        table=sections.results_table(arms, config.success_level),
+        table_note=_table_note(config, arms),
+        curve_note=_curve_note(arms, [p for p in found if p not in shown]),
         legend=sections.legend(arms),
         curves=sections.curves(shown, arms),
+        design_section=design_section(arms),
         replay_note="The agent of the first seed, on the world without reward designs; all arms "
         "start from the same world seed.",
         replays=replays,
@@ -119,22 +130,41 @@ def _summary(config: CompareConfig, arms: Sequence[ArmResult]) -> str:
     )
 
 
-def _table_note(arms: Sequence[ArmResult]) -> str:
+def _table_note(config: CompareConfig, arms: Sequence[ArmResult]) -> str:
     note = (
         f"{_seeds(arms, capital=True)}. A run's score is the mean of its evaluation episodes. Raw "
         "return: interquartile mean (IQM) over runs; other rows: mean over runs; brackets: 95 % "
         "intervals over seeds."
     )
+    if config.success_level is not None:
+        metric, level = config.success_level["metric"], config.success_level["level"]
+        note += (
+            " Steps to a level: the training step at which the mean "
+            f"{words(metric).lower()} of the last {LEVEL_WINDOW} training episodes of a run was "
+            f"first at least {level:g}; the median counts runs that never reached it as longer than "
+            "all others."
+        )
     if min(len(arm.runs) for arm in arms) < SEEDS_TO_CLAIM:
         note += f" Fewer than {SEEDS_TO_CLAIM} seeds of an arm are too few to call one arm better."
     return note
 
 
-def _curve_note(arms: Sequence[ArmResult]) -> str:
+def _curve_note(arms: Sequence[ArmResult], constant: Sequence[Panel]) -> str:
+    """Return what the curves are, and which are missing for what reason."""
     short = [arm.name for arm in arms if "raw_return" not in arm.curves]
     lacking = "".join(
         f" No curve for {name}: a run of it finished too few training episodes." for name in short
     )
+    hidden = [
+        arm.name for arm in arms if "raw_return" in arm.curves and "shaped_return" not in arm.curves
+    ]
+    if hidden:
+        lacking += (
+            f" No shaped return for {_listing(hidden)}: what the agent is paid is decided in its "
+            "training buffer, after the episodes."
+        )
+    if constant:
+        lacking += f" The same throughout, so not drawn: {_listing([p.title for p in constant])}."
     note = (
         f"Training episodes, binned by the step at which they ended: mean over {_seeds(arms)}; "
         "bands are 95 % bootstrap intervals over seeds. A bin is drawn where every run of the arm "

@@ -2,6 +2,7 @@
 
 - `RunRecord`, `read_run`: one run as it lies in its folder.
 - `ArmResult`, `arm_results`: an arm's estimates and curves over its finished runs.
+- `split_diagnostic`: the design and the key in the name of a diagnostic's curve.
 - `write_results`: `results.csv`, one row per run.
 """
 
@@ -9,24 +10,38 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rewardloom.baselines.comparison.levels import steps_to_level
 from rewardloom.baselines.comparison.statistics import (
     Array,
     Curve,
     Estimate,
     bin_episodes,
     estimate,
+    interpolated_curve,
     learning_curve,
     mean,
 )
 from rewardloom.baselines.training.folder import RunFolder
 
-__all__ = ["ArmResult", "RunRecord", "arm_results", "read_run", "write_results"]
+__all__ = [
+    "DIAGNOSTIC",
+    "ArmResult",
+    "RunRecord",
+    "arm_results",
+    "read_run",
+    "split_diagnostic",
+    "write_results",
+]
+
+DIAGNOSTIC = "diagnostic/"
+"""Names of curves that come from `designs.csv` begin so: "diagnostic/<design>/<key>"."""
 
 _BINS = (4, 40)  # fewest and most
 _EPISODES_PER_BIN = 4  # of the run with the fewest episodes
@@ -46,6 +61,7 @@ class RunRecord:
         timing: Content of `timing.json`, or {}.
         versions: Content of `versions.json`, or {}.
         episodes: column of `episodes.csv` -> (E,) numbers, NaN where an episode has none.
+        diagnostics: "diagnostic/<design>/<key>" -> steps and values, (M,) each, of `designs.csv`.
     """
 
     arm: str
@@ -57,6 +73,7 @@ class RunRecord:
     timing: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     episodes: dict[str, Array] = field(default_factory=dict)
+    diagnostics: dict[str, tuple[Array, Array]] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -85,7 +102,8 @@ class ArmResult:
         runs: Its finished runs, by seed.
         raw_return: Interquartile mean over runs of the evaluation's mean raw return.
         metrics: length and the world's metrics -> mean over runs, from the evaluation.
-        curves: column of `episodes.csv` -> its learning curve.
+        curves: column of `episodes.csv`, or name of a diagnostic -> its curve over training.
+        last: name of a diagnostic -> mean over runs of its last value.
         share: part -> share of the training's wall time, mean over runs.
     """
 
@@ -94,6 +112,7 @@ class ArmResult:
     raw_return: Estimate
     metrics: dict[str, Estimate]
     curves: dict[str, Curve]
+    last: dict[str, Estimate]
     share: dict[str, float]
 
     @property
@@ -110,6 +129,11 @@ class ArmResult:
     def eval_episodes(self) -> int:
         """Evaluation episodes of all runs together."""
         return sum(run.evaluation["episodes"] for run in self.runs)
+
+    @property
+    def failed_episodes(self) -> int:
+        """Evaluation episodes of all runs that the infrastructure failed and nobody scored."""
+        return sum(run.evaluation.get("failed_episodes", 0) for run in self.runs)
 
 
 def read_run(arm: str, seed: int, path: Path) -> RunRecord:
@@ -128,6 +152,7 @@ def read_run(arm: str, seed: int, path: Path) -> RunRecord:
         _read_json(folder.timing),
         _read_json(folder.versions),
         _read_columns(folder.episodes),
+        _read_diagnostics(folder.designs),
     )
 
 
@@ -143,9 +168,21 @@ def arm_results(records: list[RunRecord]) -> list[ArmResult]:
     return [_arm_result(name, runs, edges) for name, runs in by_arm.items()]
 
 
-def write_results(path: Path, records: list[RunRecord]) -> None:
-    """Write one row per run: arm, seed, state, scores, speed."""
-    rows = [_row(record) for record in records]
+def split_diagnostic(column: str) -> tuple[str, str]:
+    """Return the design and the key of "diagnostic/<design>/<key>"."""
+    design, _, key = column.removeprefix(DIAGNOSTIC).rpartition("/")
+    return design, key
+
+
+def write_results(
+    path: Path, records: list[RunRecord], level: Mapping[str, Any] | None = None
+) -> None:
+    """Write one row per run: arm, seed, state, scores, speed.
+
+    With a success level also `steps_to_level`, empty where a run did not reach it, and
+    `reached_level` (1 or 0, empty where it was not measured).
+    """
+    rows = [_row(record, level) for record in records]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -166,7 +203,11 @@ def _arm_result(name: str, runs: list[RunRecord], edges: Array) -> ArmResult:
             for key in metrics
             if all(key in score for score in scores)
         },
-        _curves(runs, edges),
+        {**_curves(runs, edges), **_diagnostic_curves(runs)},
+        {
+            name: estimate([run.diagnostics[name][1][-1] for run in runs], mean)
+            for name in _shared_diagnostics(runs)
+        },
         {part: float(np.mean([run.timing["share"][part] for run in runs])) for part in parts},
     )
 
@@ -184,13 +225,27 @@ def _curves(runs: list[RunRecord], edges: Array) -> dict[str, Curve]:
     return curves
 
 
+def _shared_diagnostics(runs: list[RunRecord]) -> list[str]:
+    return [n for n in runs[0].diagnostics if all(n in run.diagnostics for run in runs)]
+
+
+def _diagnostic_curves(runs: list[RunRecord]) -> dict[str, Curve]:
+    """Return the curves of every diagnostic that all runs have at a common step."""
+    curves = {}
+    for name in _shared_diagnostics(runs):
+        curve = interpolated_curve([run.diagnostics[name] for run in runs])
+        if len(curve.step):
+            curves[name] = curve
+    return curves
+
+
 def _bin_edges(records: list[RunRecord]) -> Array:
     fewest = min(len(record.episodes.get("step", ())) for record in records)
     bins = int(np.clip(fewest // _EPISODES_PER_BIN, *_BINS))
     return np.linspace(0.0, max(record.step for record in records), bins + 1)
 
 
-def _row(record: RunRecord) -> dict[str, Any]:
+def _row(record: RunRecord, level: Mapping[str, Any] | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "arm": record.arm,
         "seed": record.seed,
@@ -207,6 +262,10 @@ def _row(record: RunRecord) -> dict[str, Any]:
             "steps_per_second": record.timing["steps_per_second"],
             "wall_seconds": record.timing["wall_seconds"],
         }
+        steps = None if level is None else steps_to_level(record.episodes, level)
+        if steps is not None:
+            reached = np.isfinite(steps)
+            row |= {"steps_to_level": steps if reached else "", "reached_level": int(reached)}
     return row
 
 
@@ -225,3 +284,17 @@ def _read_columns(path: Path) -> dict[str, Array]:
     table = np.array([[float(cell or "nan") for cell in row] for row in body])
     table = table.reshape(len(body), len(header))
     return {name: table[:, i] for i, name in enumerate(header)}
+
+
+def _read_diagnostics(path: Path) -> dict[str, tuple[Array, Array]]:
+    if not path.is_file():
+        return {}
+    found: dict[str, list[tuple[float, float]]] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            step, design = float(row.pop("step")), row.pop("design")
+            for key, text in row.items():
+                if text and np.isfinite(float(text)):
+                    found.setdefault(f"{DIAGNOSTIC}{design}/{key}", []).append((step, float(text)))
+    tables = {name: np.array(pairs) for name, pairs in found.items()}
+    return {name: (table[:, 0], table[:, 1]) for name, table in tables.items()}

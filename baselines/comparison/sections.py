@@ -18,20 +18,24 @@ from PIL import Image
 from rewardloom.baselines.comparison.ansi import ansi_to_html
 from rewardloom.baselines.comparison.config import CompareConfig
 from rewardloom.baselines.comparison.figures import ARM_COLORS, DASHES, Panel, curve_svg, words
+from rewardloom.baselines.comparison.levels import level_summary, steps_to_level
 from rewardloom.baselines.comparison.results import ArmResult, RunRecord
 from rewardloom.baselines.comparison.statistics import Estimate
 
 __all__ = [
     "PLAYER_SCRIPT",
+    "arm_heads",
     "arm_list",
     "curves",
     "design_text",
+    "interval",
     "legend",
     "number",
     "problems",
     "replay_figure",
     "results_table",
     "settings_list",
+    "table_row",
     "time_bars",
     "versions_list",
 ]
@@ -130,26 +134,43 @@ def problems(records: Sequence[RunRecord], errors: Mapping[str, str]) -> str:
     return f'<div class="verdict" role="note">{"".join(lines)}</div>'
 
 
-def results_table(arms: Sequence[ArmResult]) -> str:
-    """Return the table of the final evaluation: quantities down, arms across."""
-    head = "".join(
-        f'<th scope="col"><span class="key">{_line(i)}{html.escape(arm.name)}</span></th>'
-        for i, arm in enumerate(arms)
+def arm_heads(arms: Sequence[ArmResult], which: Sequence[int]) -> str:
+    """Return a column head for each arm whose index is in `which`, with its line."""
+    return "".join(
+        f'<th scope="col"><span class="key">{_line(i)}{html.escape(arms[i].name)}</span></th>'
+        for i in which
     )
-    rows = [_row("Raw return (IQM)", [_interval(arm.raw_return) for arm in arms], "first")]
+
+
+def results_table(arms: Sequence[ArmResult], level: Mapping[str, Any] | None = None) -> str:
+    """Return the table of the final evaluation: quantities down, arms across.
+
+    Args:
+        arms: Those with a finished run.
+        level: `CompareConfig.success_level`; adds a row.
+    """
+    head = arm_heads(arms, range(len(arms)))
+    rows = [table_row("Raw return (IQM)", [interval(arm.raw_return) for arm in arms], "first")]
     metrics = list(dict.fromkeys(name for arm in arms for name in arm.metrics))
     metrics.sort(key=lambda name: (name == "length", name == "is_success"))
     for name in metrics:
         label = "Episode length (steps)" if name == "length" else words(name)
         percent = name == "is_success"
         cells = [
-            _interval(arm.metrics[name], percent=percent) if name in arm.metrics else "\u2013"
+            interval(arm.metrics[name], percent=percent) if name in arm.metrics else "\u2013"
             for arm in arms
         ]
-        rows.append(_row(label, cells))
-    rows.append(_row("Seeds", [str(len(arm.runs)) for arm in arms]))
-    rows.append(_row("Evaluation episodes", [f"{arm.eval_episodes:,}" for arm in arms]))
-    rows.append(_row("Training speed (steps/s per run)", [
+        rows.append(table_row(label, cells))
+    if level is not None:
+        found = [[steps_to_level(run.episodes, level) for run in arm.runs] for arm in arms]
+        label = f"Steps to {words(level['metric']).lower()} {number(level['level'])}"
+        rows.append(table_row(label, [level_summary(steps) for steps in found], "text"))
+    rows.append(table_row("Seeds", [str(len(arm.runs)) for arm in arms]))
+    rows.append(table_row("Evaluation episodes", [f"{arm.eval_episodes:,}" for arm in arms]))
+    if any(arm.failed_episodes for arm in arms):
+        cells = [f"{arm.failed_episodes:,}" for arm in arms]
+        rows.append(table_row("Left out: infrastructure failed (episodes)", cells))
+    rows.append(table_row("Training speed (steps/s per run)", [
         number(arm.steps_per_second) for arm in arms])
     )  # fmt: skip
     return (
@@ -224,6 +245,7 @@ def settings_list(config: CompareConfig, facts: Mapping[str, Any]) -> str:
     rows = {
         "World": _code(common.world),
         "World arguments": _mapping(common.world_kwargs),
+        "Wrappers": ", ".join(_code(json.dumps(wrapper)) for wrapper in common.wrappers),
         "Components": _mapping(common.components),
         "Steps per run": f"{common.steps:,}",
         "Seeds": ", ".join(map(str, config.seeds)),
@@ -271,7 +293,8 @@ def _line(index: int) -> str:
     )
 
 
-def _interval(value: Estimate, *, percent: bool = False) -> str:
+def interval(value: Estimate, *, percent: bool = False) -> str:
+    """Return an estimate with its interval, if it has one, as a table's cell."""
     show = (lambda x: f"{100 * x:.3g} %") if percent else number
     if not math.isfinite(value.low):
         return show(value.point)
@@ -280,7 +303,8 @@ def _interval(value: Estimate, *, percent: bool = False) -> str:
     )
 
 
-def _row(label: str, cells: Sequence[str], css: str = "") -> str:
+def table_row(label: str, cells: Sequence[str], css: str = "") -> str:
+    """Return a row of a table whose cells are HTML."""
     body = "".join(f"<td>{cell}</td>" for cell in cells)
     return f'<tr class="{css}"><th scope="row">{html.escape(label)}</th>{body}</tr>'
 

@@ -3,6 +3,7 @@
 - `iqm`: interquartile mean.
 - `Estimate`, `estimate`: a number with its interval, over runs.
 - `Curve`, `bin_episodes`, `learning_curve`: a quantity over training steps.
+- `interpolated_curve`: the same of a few values per run.
 - `verdict`: what two intervals allow to say.
 
 The run is the unit that is resampled: episodes of one agent are not independent evidence about a
@@ -26,6 +27,7 @@ __all__ = [
     "Estimate",
     "bin_episodes",
     "estimate",
+    "interpolated_curve",
     "iqm",
     "learning_curve",
     "mean",
@@ -42,6 +44,7 @@ SEEDS_TO_CLAIM = 5
 _REPLICATES = 20_000
 _CURVE_REPLICATES = 2_000
 _BOOTSTRAP_SEED = 0
+_GRID = 200  # points of an interpolated curve, at most
 
 
 class Estimate(NamedTuple):
@@ -149,14 +152,37 @@ def learning_curve(runs: Sequence[Array], edges: Array) -> Curve:
         runs: R arrays (B,) from `bin_episodes`.
         edges: (B + 1,) the bins they were made with.
     """
-    table = np.stack(runs)
+    return _curve((edges[:-1] + edges[1:]) / 2, np.stack(runs))
+
+
+def interpolated_curve(runs: Sequence[tuple[Array, Array]]) -> Curve:
+    """Return the mean of runs that have values at a few steps of their own.
+
+    The curve has the steps of all runs (at most 200 of them) from the latest first step to the
+    earliest last one; a run's value between two of its steps lies on a straight line.
+
+    Args:
+        runs: (steps, values) per run, each (M,) with M >= 1, steps ascending, values finite.
+    """
+    first = max(steps[0] for steps, _ in runs)
+    last = min(steps[-1] for steps, _ in runs)
+    grid = np.unique(np.concatenate([steps for steps, _ in runs]).astype(np.float64))
+    grid = grid[(grid >= first) & (grid <= last)]
+    if len(grid) > _GRID:
+        grid = np.linspace(first, last, _GRID)
+    table = [np.interp(grid, steps, values) for steps, values in runs]
+    return _curve(grid, np.stack(table))
+
+
+def _curve(step: Array, table: Array) -> Curve:
+    """Return the mean over the rows of a (runs, B) table with its interval at each step."""
     point = table.mean(axis=0)
     low = high = np.full_like(point, np.nan)
     if len(table) > 1:
         rng = np.random.default_rng(_BOOTSTRAP_SEED)
         rows = rng.integers(0, len(table), (_CURVE_REPLICATES, len(table)))
         low, high = np.percentile(table[rows].mean(axis=1), _tails(), axis=0)
-    return Curve((edges[:-1] + edges[1:]) / 2, point, low, high, len(table))
+    return Curve(step, point, low, high, len(table))
 
 
 def overlap(a: Estimate, b: Estimate) -> bool:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import NoneType
+from typing import Any, TypeAlias, get_args, get_origin
 
 import torch
 from gymnasium import spaces
@@ -26,7 +28,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from rewardloom.baselines.training.config import TrainConfig
+from rewardloom.baselines.training.config import TrainConfig, merged_arguments
 from rewardloom.baselines.training.worlds import has_action_masks
 from rewardloom.errors import ConfigError, refuse_unknown
 
@@ -43,6 +45,13 @@ Agent: TypeAlias = PPO | MaskablePPO
 
 _OWN = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
+_KINDS: dict[Any, str] = {
+    float: "a number",
+    int: "an integer",
+    bool: "true or false",
+    NoneType: "null",
+    Callable: "a schedule",
+}
 _CNN_SMALLEST = 36  # pixels; SB3's NatureCNN has nothing left below that
 
 
@@ -54,12 +63,14 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     """
     cls = algorithm_class(config, venv)
     defaults = defaults_for(config.world)
-    kwargs = _merged(defaults["algo_kwargs"], config.algo_kwargs)
+    kwargs = merged_arguments(defaults["algo_kwargs"], config.algo_kwargs)
     parameters = [name for name in inspect.signature(cls).parameters if name not in _OWN]
     refuse_unknown(kwargs, parameters, kind="argument", where=f"of {cls.__name__}")
+    kwargs = {name: _parsed(name, value) for name, value in kwargs.items()}
+    for name, value in kwargs.items():
+        _check_kind(cls, name, value)
     if "batch_size" not in config.algo_kwargs:
         kwargs["batch_size"] = _divisor(kwargs["n_steps"], config.num_envs, kwargs["batch_size"])
-    kwargs = {name: _parsed(name, value) for name, value in kwargs.items()}
     policy = _policy(defaults["policy"], venv.observation_space)
     if defaults["features_extractor"] is not None:
         kwargs.setdefault("policy_kwargs", {}).setdefault(
@@ -119,17 +130,27 @@ def defaults_for(world: str) -> dict[str, Any]:
     return table[max((key for key in table if name.startswith(key)), key=len)]
 
 
-def _merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return `given` over `defaults`; `policy_kwargs` is merged entry by entry."""
-    merged = {**defaults, **given}
-    if isinstance(given.get("policy_kwargs"), dict):
-        merged["policy_kwargs"] = {**defaults.get("policy_kwargs", {}), **given["policy_kwargs"]}
-    return merged
+def _check_kind(cls: type, name: str, value: Any) -> None:
+    """Refuse a value that is none of the plain kinds an argument takes.
+
+    SB3 checks few of them and fails later, in the middle of its own arithmetic.
+    """
+    annotation = inspect.signature(cls).parameters[name].annotation
+    options = get_args(annotation) or (annotation,)
+    kinds = [Callable if get_origin(option) is Callable else option for option in options]
+    if not all(kind in _KINDS for kind in kinds):
+        return
+    for kind in kinds:
+        takes: Any = (int, float) if kind is float else kind
+        if isinstance(value, takes) and (kind is bool or not isinstance(value, bool)):
+            return
+    words = " or ".join(_KINDS[kind] for kind in kinds)
+    raise ConfigError(f"{name} must be {words}, got {value!r} (an argument of {cls.__name__}).")
 
 
-def _divisor(n_steps: Any, num_envs: int, batch_size: int) -> int:
+def _divisor(n_steps: int, num_envs: int, batch_size: int) -> int:
     """Return the largest batch, at most `batch_size`, that divides a rollout."""
-    if not isinstance(n_steps, int) or n_steps < 1:
+    if n_steps < 1:
         raise ConfigError(f"n_steps must be an integer >= 1, got {n_steps!r}.")
     rollout = n_steps * num_envs
     return next(size for size in range(min(batch_size, rollout), 0, -1) if rollout % size == 0)

@@ -6,7 +6,7 @@
 - `save_agent`: writes a model zip.
 
 A checkpoint holds the agent with its optimizer, the random states of Python, numpy and torch, the
-memory of the designs, and how many rows `episodes.csv` had. It holds no environment: at a boundary
+memory of the designs, and how many rows the tables had. It holds no environment: at a boundary
 all of them are reset. `state.pt` is a pickle; load only what you trained yourself.
 """
 
@@ -41,13 +41,13 @@ class Checkpoint(NamedTuple):
         path: Its folder.
         step: Environment steps taken when it was saved.
         updates: Gradient epochs done, which SB3 logs.
-        episodes: Rows of `episodes.csv` that were written before it.
+        rows: Rows of each table that were written before it.
     """
 
     path: Path
     step: int
     updates: int
-    episodes: int
+    rows: dict[str, int]
 
 
 def save_checkpoint(
@@ -55,7 +55,7 @@ def save_checkpoint(
     model: Agent,
     designs: Mapping[str, RewardDesign],
     *,
-    episodes: int,
+    rows: Mapping[str, int],
     keep: int,
 ) -> None:
     """Save a boundary at the model's present step and drop all but the latest `keep`.
@@ -75,7 +75,7 @@ def save_checkpoint(
         write_bytes(temporary / "state.pt", state.getvalue())
         write_json(
             temporary / "checkpoint.json",
-            {"step": step, "updates": model._n_updates, "episodes": episodes},
+            {"step": step, "updates": model._n_updates, "rows": dict(rows)},
         )
         os.rename(temporary, folder.checkpoints / str(step))
         _sync(folder.checkpoints)
@@ -105,7 +105,7 @@ def latest_checkpoint(folder: RunFolder) -> Checkpoint | None:
     path = saved[-1]
     try:
         facts = json.loads((path / "checkpoint.json").read_text(encoding="utf-8"))
-        return Checkpoint(path, facts["step"], facts["updates"], facts["episodes"])
+        return Checkpoint(path, facts["step"], facts["updates"], facts["rows"])
     except (OSError, KeyError, json.JSONDecodeError) as error:
         raise RunError(
             f"The checkpoint {path} cannot be read ({error}). Delete that folder to go on from the "

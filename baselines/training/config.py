@@ -15,7 +15,14 @@ from typing import Any, Literal
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 from rewardloom.rewards.catalog import make_design
 
-__all__ = ["ALGORITHMS", "TrainConfig", "design_name", "load_config", "read_settings"]
+__all__ = [
+    "ALGORITHMS",
+    "TrainConfig",
+    "design_name",
+    "load_config",
+    "merged_arguments",
+    "read_settings",
+]
 
 Algorithm = Literal["auto", "ppo", "maskable_ppo"]
 
@@ -34,7 +41,11 @@ class TrainConfig:
             rollouts.
         world_kwargs: Keyword arguments of the world.
         designs: Reward designs from the innermost to the outermost, each
-            {"design": name, "name": optional info key, **arguments}.
+            {"design": name, "name": optional info key, **arguments}. One that only relabels
+            (emit="relabel") must be the last: it rewrites the training buffer.
+        wrappers: Wrappers of the world from the innermost to the outermost, each "module:Class" or
+            {"wrapper": "module:Class", **arguments}; they count as part of the world, in the
+            evaluation too, and stand below its components and designs.
         components: component name -> info key or "module:function", for
             `rewardloom.wrappers.RewardComponents` on the world; "terminal_components" may list
             those that count at the last step only. Empty leaves the world as it is.
@@ -52,14 +63,15 @@ class TrainConfig:
         eval_episodes: Episodes of the final evaluation; 0 leaves it out.
 
     Raises:
-        ConfigError: a value of the wrong type or out of range, an unknown design, or two designs
-            that write under one name.
+        ConfigError: a value of the wrong type or out of range, an unknown design, two designs
+            that write under one name, or one that relabels below another.
     """
 
     world: str
     steps: int
     world_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     designs: tuple[dict[str, Any], ...] = ()
+    wrappers: tuple[dict[str, Any], ...] = ()
     components: dict[str, Any] = dataclasses.field(default_factory=dict)
     algo: Algorithm = "auto"
     algo_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -83,6 +95,7 @@ class TrainConfig:
             raise ConfigError(unknown_name("algo", self.algo, ALGORITHMS, where=_WHERE))
         for field in ("world_kwargs", "components", "algo_kwargs"):
             object.__setattr__(self, field, _checked_mapping(field, getattr(self, field)))
+        object.__setattr__(self, "wrappers", _checked_wrappers(self.wrappers))
         object.__setattr__(self, "designs", _checked_designs(self.designs))
 
     @classmethod
@@ -106,7 +119,8 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that `from_dict` and JSON take."""
         settings = copy.deepcopy(dataclasses.asdict(self))
-        settings["designs"] = list(settings["designs"])
+        for field in ("designs", "wrappers"):
+            settings[field] = list(settings[field])
         return settings
 
     def replace(self, **changes: Any) -> TrainConfig:
@@ -154,6 +168,15 @@ def design_name(design: Mapping[str, Any]) -> str:
     return design.get("name", design["design"])
 
 
+def merged_arguments(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `above` over `below`; `policy_kwargs` is merged entry by entry."""
+    merged = {**below, **above}
+    inner, outer = below.get("policy_kwargs"), above.get("policy_kwargs")
+    if isinstance(inner, Mapping) and isinstance(outer, Mapping):
+        merged["policy_kwargs"] = {**inner, **outer}
+    return merged
+
+
 _MINIMUM = {
     "steps": 1,
     "num_envs": 1,
@@ -194,13 +217,7 @@ def _checked_designs(value: object) -> tuple[dict[str, Any], ...]:
     designs = tuple(_checked_mapping(f"designs[{i}]", item) for i, item in enumerate(value))
     names: set[str] = set()
     for index, design in enumerate(designs):
-        if not isinstance(design.get("design"), str):
-            raise ConfigError(
-                f"designs[{index}] lacks the name of its design, for example "
-                f"{{'design': 'count', 'coef': 0.1}}; got {design!r}."
-            )
-        arguments = {key: design[key] for key in design if key not in ("design", "name")}
-        make_design(design["design"], **arguments)
+        _check_design(design, index, len(designs))
         name = design_name(design)
         if not isinstance(name, str):
             raise _mismatch(f"designs[{index}].name", "a name (string)", name)
@@ -211,3 +228,36 @@ def _checked_designs(value: object) -> tuple[dict[str, Any], ...]:
             )
         names.add(name)
     return designs
+
+
+def _check_design(design: Mapping[str, Any], index: int, count: int) -> None:
+    if not isinstance(design.get("design"), str):
+        raise ConfigError(
+            f"designs[{index}] lacks the name of its design, for example "
+            f"{{'design': 'count', 'coef': 0.1}}; got {design!r}."
+        )
+    arguments = {key: design[key] for key in design if key not in ("design", "name")}
+    made = make_design(design["design"], **arguments)
+    if made.relabels and index < count - 1:
+        raise ConfigError(
+            f"designs[{index}] ({design['design']!r}) only relabels: it rewrites the rewards in "
+            "the training buffer, after all other designs have paid. Make it the last of 'designs'."
+        )
+
+
+def _checked_wrappers(value: object) -> tuple[dict[str, Any], ...]:
+    if isinstance(value, str | Mapping) or not isinstance(value, list | tuple):
+        raise _mismatch("wrappers", "a list of 'module:Class' or mappings", value)
+    wrappers = []
+    for index, item in enumerate(value):
+        wrapper = {"wrapper": item} if isinstance(item, str) else item
+        wrapper = _checked_mapping(f"wrappers[{index}]", wrapper)
+        path = wrapper.get("wrapper")
+        module, _, attribute = path.partition(":") if isinstance(path, str) else ("", "", "")
+        if not module or not attribute:
+            raise ConfigError(
+                f"wrappers[{index}] lacks the import path of its class, for example "
+                f"{{'wrapper': 'gymnasium.wrappers:FlattenObservation'}}; got {item!r}."
+            )
+        wrappers.append(wrapper)
+    return tuple(wrappers)

@@ -71,23 +71,35 @@ def evaluate_model(
     Seeds the global random generators.
 
     Returns:
-        `episodes`, `seed`, `deterministic`; `raw_return`, `length` and each of `metrics` (the
-        world's `info["episode_metrics"]`) as {"mean", "std", "values"}, std over episodes with
-        divisor n; `is_success`, the share of episodes, or None where the world does not say.
+        `episodes`, those that are scored; `failed_episodes`, those left out because the
+        infrastructure failed; `seed`, `deterministic`; `raw_return`, `length` and each of
+        `metrics` (the world's `info["episode_metrics"]`) as {"mean", "std", "values"}, std over
+        episodes with divisor n; `is_success`, the share of episodes, or None where the world does
+        not say.
+
+    Raises:
+        RunError: the infrastructure failed in every episode.
     """
     if episodes < 1 or seed < 0:
         raise ConfigError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}.")
     set_random_seed(_seed(seed, 0))
     envs = [make_world(config) for _ in range(min(_AT_ONCE, episodes))]
     try:
-        finished = _play(model, envs, episodes, seed, deterministic)
+        played = _play(model, envs, episodes, seed, deterministic)
     finally:
         for env in envs:
             env.close()
+    finished = [episode for episode in played if not episode["failed"]]
+    if not finished:
+        raise RunError(
+            f"The infrastructure of {config.world} failed in all {episodes} evaluation episodes, "
+            "so there is no score. Mend it, then run: rewardloom evaluate RUN"
+        )
     names = dict.fromkeys(name for episode in finished for name in episode["metrics"])
     successes = [e["is_success"] for e in finished if e["is_success"] is not None]
     return {
-        "episodes": episodes,
+        "episodes": len(finished),
+        "failed_episodes": episodes - len(finished),
         "seed": seed,
         "deterministic": deterministic,
         "raw_return": _summary([e["raw_return"] for e in finished]),
@@ -125,6 +137,7 @@ def _play(
                 "length": int(lengths[episode]),
                 "metrics": {k: float(v) for k, v in info.get("episode_metrics", {}).items()},
                 "is_success": info.get("is_success"),
+                "failed": bool(info.get("infra_failure")),
             }
             following = next(waiting, None)
             if following is None:

@@ -4,6 +4,7 @@
     versions.json       software, platform and git state
     status.json         {"state": running | finished | interrupted | failed, "step": n}
     episodes.csv        one row per finished training episode
+    designs.csv         one row per refit of a learned design
     timing.json         shares of wall time
     tensorboard/        event files
     checkpoints/<step>/ model.zip, state.pt (random and design states), checkpoint.json
@@ -20,7 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +46,7 @@ class RunFolder:
         self.versions = self.path / "versions.json"
         self.status = self.path / "status.json"
         self.episodes = self.path / "episodes.csv"
+        self.designs = self.path / "designs.csv"
         self.timing = self.path / "timing.json"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
@@ -108,6 +110,12 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
+    def remove(self) -> None:
+        """Delete the run's files, and the folder if nothing else lies in it."""
+        self._delete()
+        with suppress(OSError):
+            self.path.rmdir()
+
     def _delete(self) -> None:
         for folder in (self.tensorboard, self.checkpoints):
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,6 +123,7 @@ class RunFolder:
             self.versions,
             self.status,
             self.episodes,
+            self.designs,
             self.timing,
             self.model,
             self.evaluation,

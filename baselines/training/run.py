@@ -10,21 +10,24 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
+from rewardloom.baselines.plugs import attach_relabel
 from rewardloom.baselines.training.algorithms import Agent, build_model, restore_model
 from rewardloom.baselines.training.checkpoints import Checkpoint, latest_checkpoint, save_agent
 from rewardloom.baselines.training.config import TrainConfig
-from rewardloom.baselines.training.episodes import EpisodeCallback, EpisodeTable
+from rewardloom.baselines.training.diagnostics import DiagnosticsCallback, learned_designs
+from rewardloom.baselines.training.episodes import EpisodeCallback
 from rewardloom.baselines.training.evaluation import evaluate_model
 from rewardloom.baselines.training.folder import RunFolder, RunState, write_json
 from rewardloom.baselines.training.logs import LogCallback, run_logger
 from rewardloom.baselines.training.progress import ProgressCallback
 from rewardloom.baselines.training.segments import SegmentCallback, Segments, StopRequest
+from rewardloom.baselines.training.tables import RunTables
 from rewardloom.baselines.training.threads import torch_threads
-from rewardloom.baselines.training.timing import Clock, TimingCallback
+from rewardloom.baselines.training.timing import Clock, TimingCallback, time_method
 from rewardloom.baselines.training.versions import software_versions
 from rewardloom.baselines.training.worlds import TrainingWorlds, make_training_worlds
 from rewardloom.errors import RunError
@@ -79,6 +82,7 @@ def train(
 
     Raises:
         ConfigError: a setting that the world, the designs or PPO refuse; `out` is untouched.
+        Exception: what a world raises. A new run that fails before its first step leaves no files.
         RunError: `out` is taken or another process trains in it, there is nothing to resume or it
             has other settings, or the disk is full.
     """
@@ -95,11 +99,18 @@ def train(
     with torch_threads(config.torch_threads):
         worlds = make_training_worlds(config, clock)
         try:
-            model = _agent(config, worlds, checkpoint)
+            model = _agent(config, worlds, checkpoint, clock)
             with folder.lock():
                 if not resume:
                     folder.start(config, overwrite=overwrite)
-                return _Training(config, folder, worlds, model, clock, checkpoint).run(progress)
+                try:
+                    return _Training(config, folder, worlds, model, clock, checkpoint).run(progress)
+                except RunError:  # says how to go on
+                    raise
+                except Exception:
+                    if not resume and model.num_timesteps == 0:
+                        folder.remove()
+                    raise
         finally:
             worlds.venv.close()
 
@@ -163,17 +174,26 @@ class _Training:
     def _learn(self, stop: StopRequest, progress: bool) -> None:
         model, checkpoint = self._model, self._checkpoint
         plan = Segments.of(self._config, model)
-        table = EpisodeTable(self._folder.episodes, keep=checkpoint.episodes if checkpoint else 0)
+        learned = learned_designs(self._worlds.designs)
+        tables = RunTables.open(
+            self._folder, checkpoint.rows if checkpoint else {}, learned=bool(learned)
+        )
         logger = run_logger(self._folder.tensorboard, step=model.num_timesteps)
         model.set_logger(logger)
-        episodes = EpisodeCallback(table, tuple(self._worlds.designs))
+        episodes = EpisodeCallback(
+            tables.episodes,
+            tuple(self._worlds.designs),
+            paid_online=self._worlds.relabelling is None,
+        )
+        diagnostics = DiagnosticsCallback(tables.designs, learned)
         segments = SegmentCallback(
             self._config,
             self._folder,
             plan,
             self._worlds.designs,
-            table=table,
+            tables=tables,
             episodes=episodes,
+            diagnostics=diagnostics,
             resume=checkpoint,
             stop=stop,
         )
@@ -183,6 +203,7 @@ class _Training:
             LogCallback(self._clock),
             segments,
             episodes,
+            diagnostics,
         ]
         try:
             model.learn(
@@ -195,7 +216,7 @@ class _Training:
             if bar is not None:
                 bar.close()
             try:
-                table.close()
+                tables.close()
             finally:
                 logger.close()
 
@@ -230,13 +251,23 @@ class _Training:
         )
 
 
-def _agent(config: TrainConfig, worlds: TrainingWorlds, checkpoint: Checkpoint | None) -> Agent:
-    """Return a fresh agent, or the one of a checkpoint with its counters."""
+def _agent(
+    config: TrainConfig, worlds: TrainingWorlds, checkpoint: Checkpoint | None, clock: Clock
+) -> Agent:
+    """Return a fresh agent, or the one of a checkpoint with its counters.
+
+    A design that relabels is put on its training buffer.
+    """
     if checkpoint is None:
-        return build_model(config, worlds.venv)
-    model = restore_model(config, worlds.venv, checkpoint.path / "model.zip")
-    model.num_timesteps = checkpoint.step
-    model._n_updates = checkpoint.updates
+        model = build_model(config, worlds.venv)
+    else:
+        model = restore_model(config, worlds.venv, checkpoint.path / "model.zip")
+        model.num_timesteps = checkpoint.step
+        model._n_updates = checkpoint.updates
+    if worlds.relabelling is not None:
+        attach_relabel(model, worlds.relabelling)
+        relabeller = cast(Any, model.rollout_buffer).relabeller
+        time_method(relabeller, "rewrite", clock, "design")
     return model
 
 

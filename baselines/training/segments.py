@@ -19,8 +19,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from rewardloom.baselines.training.algorithms import Agent
 from rewardloom.baselines.training.checkpoints import Checkpoint, restore, save_checkpoint
 from rewardloom.baselines.training.config import TrainConfig
-from rewardloom.baselines.training.episodes import EpisodeCallback, EpisodeTable
+from rewardloom.baselines.training.diagnostics import DiagnosticsCallback
+from rewardloom.baselines.training.episodes import EpisodeCallback
 from rewardloom.baselines.training.folder import RunFolder
+from rewardloom.baselines.training.tables import RunTables
 from rewardloom.rewards.design import RewardDesign
 
 __all__ = ["SHORTEST_SEGMENT", "SegmentCallback", "Segments", "StopRequest"]
@@ -67,8 +69,9 @@ class SegmentCallback(BaseCallback):
         folder: Where checkpoints go.
         plan: Where the boundaries lie.
         designs: info key -> design.
-        table: Told to put its rows on the disk before a checkpoint counts them.
+        tables: Told to put their rows on the disk before a checkpoint counts them.
         episodes: Told that open episodes end here.
+        diagnostics: Told that a segment starts.
         resume: The checkpoint to go on from, or None.
         stop: Ends training at the next step once it was asked to.
     """
@@ -80,8 +83,9 @@ class SegmentCallback(BaseCallback):
         plan: Segments,
         designs: Mapping[str, RewardDesign],
         *,
-        table: EpisodeTable,
+        tables: RunTables,
         episodes: EpisodeCallback,
+        diagnostics: DiagnosticsCallback,
         resume: Checkpoint | None,
         stop: StopRequest,
     ):
@@ -90,8 +94,9 @@ class SegmentCallback(BaseCallback):
         self._folder = folder
         self._plan = plan
         self._designs = designs
-        self._table = table
+        self._tables = tables
         self._episodes = episodes
+        self._diagnostics = diagnostics
         self._resume = resume
         self._stop = stop
 
@@ -112,12 +117,12 @@ class SegmentCallback(BaseCallback):
         return self._stop.signal_number is None
 
     def _save(self) -> None:
-        self._table.flush(sync=True)
+        self._tables.sync()
         save_checkpoint(
             self._folder,
             cast(Agent, self.model),
             self._designs,
-            episodes=self._table.rows,
+            rows=self._tables.rows,
             keep=self._config.keep_checkpoints,
         )
         self._folder.write_status("running", self.num_timesteps)
@@ -132,6 +137,7 @@ class SegmentCallback(BaseCallback):
         if model.use_sde:  # SB3 drew the noise before this boundary
             model.policy.reset_noise(venv.num_envs)
         self._episodes.begin(venv.num_envs)
+        self._diagnostics.begin()
 
 
 class StopRequest:

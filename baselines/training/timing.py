@@ -2,6 +2,7 @@
 
 - `Clock`: adds up seconds by part.
 - `TimedVecEnv`: times the steps of the VecEnv it wraps.
+- `time_method`: times the calls of one method of an object.
 - `TimingCallback`: times action selection and learning.
 """
 
@@ -14,7 +15,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-__all__ = ["Clock", "TimedVecEnv", "TimingCallback"]
+__all__ = ["Clock", "TimedVecEnv", "TimingCallback", "time_method"]
 
 
 class Clock:
@@ -78,6 +79,20 @@ class TimedVecEnv(VecEnvWrapper):
         result = self.venv.step_wait()
         self._clock.seconds[self._part] += perf_counter() - started
         return result
+
+
+def time_method(owner: Any, method: str, clock: Clock, part: str) -> None:
+    """Add the time of every call of `owner.method` to a part of a clock."""
+    plain = getattr(owner, method)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        started = perf_counter()
+        try:
+            return plain(*args, **kwargs)
+        finally:
+            clock.seconds[part] += perf_counter() - started
+
+    setattr(owner, method, timed)
 
 
 class TimingCallback(BaseCallback):

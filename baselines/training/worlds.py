@@ -7,19 +7,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 from gymnasium import spaces
-from gymnasium.envs.registration import load_env_creator
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from rewardloom.baselines.plugs import DesignVecReward
 from rewardloom.baselines.training.config import TrainConfig, design_name
 from rewardloom.baselines.training.timing import Clock, TimedVecEnv
-from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.baselines.training.world_parts import apply_wrapper, make_env
+from rewardloom.errors import ConfigError
 from rewardloom.rewards.catalog import make_design
 from rewardloom.rewards.design import RewardDesign
 from rewardloom.wrappers import RewardComponents
@@ -35,38 +34,32 @@ class TrainingWorlds(NamedTuple):
     Attributes:
         venv: The outermost VecEnv, which PPO trains on.
         designs: info key -> design, from the innermost to the outermost.
+        relabelling: The last of them if it belongs on the training buffer, else None.
     """
 
     venv: VecEnv
     designs: dict[str, RewardDesign]
+    relabelling: RewardDesign | None
 
 
 def make_world(config: TrainConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """Make the configured world with its components and without designs.
+    """Make the configured world with its wrappers and components and without designs.
 
     Args:
-        config: Names the world, its arguments and components.
+        config: Names the world, its arguments, wrappers and components.
         render_mode: Passed to the world; None leaves what the configuration says.
 
     Raises:
-        ConfigError: a module to import or an argument does not exist, or the spaces are none that
-            PPO can learn from.
+        ConfigError: a module to import, a wrapper or an argument does not exist, or the spaces
+            are none that PPO can learn from.
         gymnasium.error.Error: no such id (with the nearest name), or a dependency is missing.
     """
     kwargs = dict(config.world_kwargs)
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
-    try:
-        env = gym.make(config.world, **kwargs)
-    except ModuleNotFoundError as error:
-        module = config.world.partition(":")[0]
-        if error.name is not None and error.name != module:
-            raise
-        raise ConfigError(
-            f"World {config.world!r}: there is no module {module!r} to import."
-        ) from None
-    except TypeError as error:
-        raise _bad_argument(config.world, kwargs, error) from error
+    env = make_env(config.world, kwargs)
+    for settings in config.wrappers:
+        env = apply_wrapper(env, settings)
     if config.components:
         env = RewardComponents(env, **config.components)
     _check_spaces(config.world, env)
@@ -76,6 +69,8 @@ def make_world(config: TrainConfig, *, render_mode: str | None = None) -> gym.En
 def make_training_worlds(config: TrainConfig, clock: Clock) -> TrainingWorlds:
     """Make the environments and put the designs on them, the first one innermost.
 
+    A design that relabels is made but put on nothing.
+
     Args:
         config: The run's settings.
         clock: Told how long the environments and the designs take.
@@ -83,18 +78,22 @@ def make_training_worlds(config: TrainConfig, clock: Clock) -> TrainingWorlds:
     makers: list[Callable[[], gym.Env[Any, Any]]] = [lambda: make_world(config)] * config.num_envs
     venv: VecEnv = TimedVecEnv(DummyVecEnv(makers), clock, "env")
     designs: dict[str, RewardDesign] = {}
+    relabelling: RewardDesign | None = None
     try:
         for settings in config.designs:
             name = design_name(settings)
             arguments = {k: v for k, v in settings.items() if k not in ("design", "name")}
-            designs[name] = make_design(settings["design"], **arguments)
-            venv = DesignVecReward(venv, designs[name], name=name)
+            design = designs[name] = make_design(settings["design"], **arguments)
+            if design.relabels:
+                relabelling = design
+            else:
+                venv = DesignVecReward(venv, design, name=name)
     except BaseException:
         venv.close()
         raise
     if designs:
         venv = TimedVecEnv(venv, clock, "design")
-    return TrainingWorlds(venv, designs)
+    return TrainingWorlds(venv, designs, relabelling)
 
 
 def has_action_masks(env: Any) -> bool:
@@ -102,18 +101,6 @@ def has_action_masks(env: Any) -> bool:
     if isinstance(env, VecEnv):
         return env.has_attr("action_masks")
     return env.has_wrapper_attr("action_masks")
-
-
-def _bad_argument(world: str, kwargs: dict[str, Any], error: TypeError) -> ConfigError:
-    """Return the error for a world's constructor that refused its arguments."""
-    entry = gym.spec(world).entry_point
-    creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    parameters = inspect.signature(creator).parameters if callable(creator) else {}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in kwargs:
-        if parameters and not takes_any and name not in parameters:
-            return ConfigError(unknown_name("argument", name, parameters, where=f"of {world}"))
-    return ConfigError(f"{world} refuses the arguments {kwargs!r}: {error}")
 
 
 def _check_spaces(world: str, env: gym.Env[Any, Any]) -> None:
@@ -124,7 +111,8 @@ def _check_spaces(world: str, env: gym.Env[Any, Any]) -> None:
             entry = f" entry {key!r}" if key else ""
             raise ConfigError(
                 f"The observation{entry} of {world} is a {type(part).__name__} space, which PPO "
-                "cannot read; register the world with a wrapper that makes it a Box or Discrete."
+                "cannot read; give 'wrappers' that make it a Box, Discrete or a Dict of those, for "
+                "example gymnasium.wrappers:FlattenObservation."
             )
     if not isinstance(env.action_space, _PLAIN):
         raise ConfigError(

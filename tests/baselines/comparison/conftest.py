@@ -19,13 +19,14 @@ def write_run(path, config, *, score, rng, state="finished", episodes=80, growth
     )
     (path / "status.json").write_text(json.dumps({"state": state, "step": STEPS}))
     ends = np.sort(rng.integers(1, STEPS + 1, episodes))
-    paid = {f"design_{d['design']}_bonus": 3.0 for d in config.designs}
     rows = []
     for end in ends:
+        paid = {f"design_{d['design']}_bonus": 3.0 * end / STEPS for d in config.designs}
         raw = score * growth * end / STEPS + rng.normal()
         rows.append(
             {"step": end, "raw_return": raw, "shaped_return": raw + sum(paid.values())}
-            | {"length": 100, "metric_depth": 1 + end / STEPS, **paid}
+            | {"length": 100 + end % 7, "metric_depth": 1 + end / STEPS, "metric_floor": 4.0}
+            | paid
         )
     with open(path / "episodes.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -50,7 +51,9 @@ def write_run(path, config, *, score, rng, state="finished", episodes=80, growth
 def make_comparison(tmp_path):
     """Write a comparison: arm -> one score per seed; returns its folder."""
 
-    def make(scores, *, designs=None, unfinished=(), command="rewardloom compare X --out Y"):
+    def make(
+        scores, *, designs=None, unfinished=(), command="rewardloom compare X --out Y", **fields
+    ):
         designs = designs or {}
         config = CompareConfig.from_dict(
             {
@@ -59,6 +62,7 @@ def make_comparison(tmp_path):
                 "arms": {arm: designs.get(arm, []) for arm in scores},
                 "seeds": max(len(values) for values in scores.values()),
                 "jobs": 2,
+                **fields,
             }
         )
         folder = tmp_path / "comparison"

@@ -1,0 +1,112 @@
+"""Builds the parts of a configured world: the environment by its id, and wrappers around it.
+
+- `make_env`: `gymnasium.make` with errors that name the mistake.
+- `find_world`: checks an id without making anything.
+- `apply_wrapper`: one entry of `TrainConfig.wrappers`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
+
+from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.registration import NAMESPACE, WORLDS
+
+__all__ = ["apply_wrapper", "find_world", "make_env"]
+
+_REFUSALS = (TypeError, ValueError, AssertionError, AttributeError, KeyError)
+
+
+def make_env(world: str, kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    """Make the environment called `world`.
+
+    Raises:
+        ConfigError: a module to import or an argument does not exist, or an id of rewardloom
+            lacks its namespace.
+        gymnasium.error.Error: no such id (with the nearest name), or a dependency is missing.
+    """
+    try:
+        return gym.make(world, **kwargs)
+    except ModuleNotFoundError as error:
+        module = world.partition(":")[0]
+        if error.name is not None and error.name != module:
+            raise
+        raise ConfigError(f"World {world!r}: there is no module {module!r} to import.") from None
+    except gym.error.NameNotFound as error:
+        raise _unknown_world(world, error) from None
+    except TypeError as error:
+        raise _bad_argument(world, kwargs, error) from error
+
+
+def find_world(world: str) -> None:
+    """Refuse an id that is not registered; one with a module to import passes unseen.
+
+    Raises:
+        ConfigError: an id of rewardloom lacks its namespace.
+        gymnasium.error.Error: no such id (with the nearest name).
+    """
+    if ":" in world:
+        return
+    try:
+        gym.spec(world)
+    except gym.error.NameNotFound as error:
+        raise _unknown_world(world, error) from None
+
+
+def apply_wrapper(env: gym.Env[Any, Any], settings: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    """Return `env` inside the wrapper of one entry of `TrainConfig.wrappers`.
+
+    Raises:
+        ConfigError: it cannot be imported, is no environment wrapper, or refuses the environment
+            or its arguments.
+    """
+    path = settings["wrapper"]
+    kwargs = {key: value for key, value in settings.items() if key != "wrapper"}
+    module, _, attribute = path.partition(":")
+    try:
+        wrapper = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"Cannot import the wrapper {path!r}: {error}.") from error
+    if not (inspect.isclass(wrapper) and issubclass(wrapper, gym.Wrapper)):
+        raise ConfigError(f"{path!r} is not a gymnasium.Wrapper class, got {wrapper!r}.")
+    parameters = inspect.signature(wrapper).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in kwargs:
+        if name not in parameters and not takes_any:
+            options = list(parameters)[1:]
+            raise ConfigError(unknown_name("argument", name, options, where=f"of {path}"))
+    try:
+        return wrapper(env, **kwargs)
+    except _REFUSALS as error:
+        raise ConfigError(
+            f"The wrapper {path!r} with the arguments {kwargs!r} does not fit the world: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _unknown_world(world: str, error: gym.error.NameNotFound) -> gym.error.Error:
+    """Return the error for an unknown id; one of ours without its namespace gets a hint."""
+    name = world.rpartition(":")[2]
+    near = [] if "/" in name else difflib.get_close_matches(name, WORLDS, n=1, cutoff=0.8)
+    if not near:
+        return error
+    return ConfigError(f"{error} Did you mean '{NAMESPACE}:{NAMESPACE}/{near[0]}'?")
+
+
+def _bad_argument(world: str, kwargs: Mapping[str, Any], error: TypeError) -> ConfigError:
+    """Return the error for a world's constructor that refused its arguments."""
+    entry = gym.spec(world).entry_point
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    parameters = inspect.signature(creator).parameters if callable(creator) else {}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in kwargs:
+        if parameters and not takes_any and name not in parameters:
+            return ConfigError(unknown_name("argument", name, parameters, where=f"of {world}"))
+    return ConfigError(f"{world} refuses the arguments {dict(kwargs)!r}: {error}")
