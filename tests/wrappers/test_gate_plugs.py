@@ -7,11 +7,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rewardloom.baselines.plugs import DesignVecReward
+from rewardloom.baselines.plugs import DesignVecReward, attach_relabel
 from rewardloom.errors import ConfigError
-from rewardloom.rewards import GateDesign, Level
+from rewardloom.rewards import GateDesign, Level, gate_episodes
 from rewardloom.testing import COMPONENTS, ComponentWorld, reference_rewards, reference_ticks
 from rewardloom.testing.parallel import ParallelComponentWorld
 from rewardloom.wrappers import DeferReward, GateReward, parallel, vector
@@ -169,3 +171,51 @@ def test_what_pays_nothing_at_the_end_does_not_warn():
 def test_an_unknown_component_is_refused_when_the_plug_is_made():
     with pytest.raises(ConfigError, match="Did you mean 'outcome'"):
         GateReward(ComponentWorld(), [{"components": "outcomes"}])
+
+
+@pytest.mark.parametrize("emit", ["relabel", "deferred", "causal"])
+def test_a_ppo_buffer_holds_what_the_pure_function_says(emit):
+    """Episodes of one step to seven, those cut by the rollout's border aside; no bootstraps."""
+    world = functools.partial(ComponentWorld, truncation=0)
+    model = PPO(
+        "MlpPolicy",
+        DummyVecEnv([world] * N),
+        n_steps=TICKS,
+        batch_size=TICKS * N,
+        seed=SEED,
+        device="cpu",
+    )
+    attach_relabel(model, GateDesign(LEVELS, emit=emit))
+    seen = Rollout()
+    model.learn(TICKS * N, callback=seen)
+    for slot in range(N):
+        ends = np.flatnonzero(seen.dones[:, slot]) + 1
+        offsets = np.concatenate([[0], ends])
+        gated = gate_episodes(seen.rows[: ends[-1], slot], offsets, LEVELS, COMPONENTS).reward
+        stored = model.rollout_buffer.rewards[: ends[-1], slot]
+        if emit == "relabel":
+            np.testing.assert_allclose(stored, gated, rtol=1e-6, atol=1e-6)
+        sums = (np.add.reduceat(x.astype(float), offsets[:-1]) for x in (stored, gated))
+        np.testing.assert_allclose(*sums, rtol=1e-6, atol=1e-5)
+
+
+class Rollout(BaseCallback):
+    """Keeps the components and endings of one rollout."""
+
+    def __init__(self):
+        super().__init__()
+        self._rows, self._dones = [], []
+
+    def _on_step(self):
+        infos = self.locals["infos"]
+        self._rows.append([list(info["reward_components"].values()) for info in infos])
+        self._dones.append(self.locals["dones"].copy())
+        return True
+
+    @property
+    def rows(self):
+        return np.array(self._rows)
+
+    @property
+    def dones(self):
+        return np.array(self._dones)
