@@ -1,0 +1,1 @@
+"""What designs that train a model share: stored episodes, inputs, networks."""
