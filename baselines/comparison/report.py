@@ -141,8 +141,8 @@ def _table_note(config: CompareConfig, arms: Sequence[ArmResult]) -> str:
         note += (
             " Steps to a level: the training step at which the mean "
             f"{words(metric).lower()} of the last {LEVEL_WINDOW} training episodes of a run was "
-            f"first at least {level:g}; the median counts runs that never reached it as longer than "
-            "all others."
+            f"first at least {level:g}; the median counts runs that never reached it as longer "
+            "than all others."
         )
     if min(len(arm.runs) for arm in arms) < SEEDS_TO_CLAIM:
         note += f" Fewer than {SEEDS_TO_CLAIM} seeds of an arm are too few to call one arm better."

@@ -2,7 +2,12 @@ import json
 
 import pytest
 
-from rewardloom.baselines.commands.arguments import parse_design, settings, step_count
+from rewardloom.baselines.commands.arguments import (
+    parse_design,
+    parse_wrapper,
+    settings,
+    step_count,
+)
 from rewardloom.baselines.training.config import TrainConfig, load_config
 from rewardloom.errors import ConfigError
 
@@ -30,6 +35,9 @@ COUNT = {"design": "count", "coef": 0.5}
         ({"designs": [{"design": "count", "coef": -1}]}, ["coef", "-1"]),
         ({"designs": [{**COUNT, "name": 3}]}, ["designs[0].name", "3"]),
         ({"designs": [COUNT, COUNT]}, ["'count'", "another"]),
+        ({"wrappers": "a:B"}, ["'wrappers'", "list"]),
+        ({"wrappers": ["FlattenObservation"]}, ["wrappers[0]", "import path"]),
+        ({"wrappers": [{"keys": ["a"]}]}, ["wrappers[0]", "import path"]),
     ],
 )
 def test_a_bad_field_is_one_line_that_names_it(changes, words):
@@ -113,6 +121,23 @@ def test_a_design_is_read_from_one_argument(text, expected):
 def test_a_garbled_design_is_refused(text):
     with pytest.raises(ConfigError):
         parse_design(text)
+
+
+def test_a_wrapper_is_read_from_one_argument():
+    assert parse_wrapper("my.wrappers:Crop:size=7,pad=[1, 2]") == {
+        "wrapper": "my.wrappers:Crop",
+        "size": 7,
+        "pad": [1, 2],
+    }
+    for text in ("Crop", ":Crop", "my.wrappers:", "my:Crop:size"):
+        with pytest.raises(ConfigError):
+            parse_wrapper(text)
+
+
+def test_wrappers_are_kept_in_one_form():
+    given = TrainConfig.from_dict({**GOOD, "wrappers": ["a:B", {"wrapper": "c:D", "size": 3}]})
+    assert given.to_dict()["wrappers"] == [{"wrapper": "a:B"}, {"wrapper": "c:D", "size": 3}]
+    assert TrainConfig.from_dict(given.to_dict()) == given
 
 
 def test_settings_name_their_place():

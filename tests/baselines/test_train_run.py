@@ -270,6 +270,25 @@ def test_other_peoples_files_are_never_replaced(tmp_path):
         ({"algo_kwargs": {"n_step": 8}}, "Did you mean 'n_steps'"),
         ({"algo_kwargs": {"n_steps": "many"}}, "n_steps must be an integer"),
         ({"algo_kwargs": {"learning_rate": "cosine_1"}}, "'lin_<start>'"),
+        ({"algo_kwargs": {"gamma": "abc"}}, "gamma must be a number, got 'abc'"),
+        ({"algo_kwargs": {"gamma": True}}, "gamma must be a number, got True"),
+        ({"algo_kwargs": {"n_epochs": 1.5}}, "n_epochs must be an integer, got 1.5"),
+        ({"algo_kwargs": {"target_kl": "x"}}, "target_kl must be a number or null"),
+        ({"algo_kwargs": {"use_sde": 1}}, "use_sde must be true or false"),
+        ({"algo_kwargs": {"clip_range": [1]}}, "clip_range must be a number or a schedule"),
+        ({"world": "NetHackScore-v0"}, "'rewardloom:rewardloom/NetHackScore-v0'"),
+        ({"world": "NetHackScor-v0"}, "'rewardloom:rewardloom/NetHackScore-v0'"),
+        (
+            {"wrappers": ["nowhere_at_all:Thing"]},
+            "Cannot import the wrapper 'nowhere_at_all:Thing'",
+        ),
+        ({"wrappers": ["gymnasium.wrappers:Thing"]}, "has no attribute 'Thing'"),
+        ({"wrappers": ["math:sqrt"]}, "'math:sqrt' is not a gymnasium.Wrapper class"),
+        (
+            {"wrappers": [{"wrapper": "gymnasium.wrappers:TimeLimit", "max_episode_step": 3}]},
+            "Did you mean 'max_episode_steps'",
+        ),
+        ({"wrappers": ["gymnasium.wrappers:TimeLimit"]}, "does not fit the world"),
         ({"algo_kwargs": {"policy_kwargs": {"activation_fn": "torch.nn:Tan"}}}, "torch.nn:Tan"),
         ({"algo_kwargs": {"n_steps": 1}, "num_envs": 1}, "PPO cannot be built for Trial-v0"),
         ({"world": "CartPole-v1", "world_kwargs": {"sutton_barto": 1}}, "sutton_barto_reward"),
@@ -282,6 +301,78 @@ def test_a_setting_that_does_not_fit_leaves_no_folder(tmp_path, changes, words):
     with pytest.raises(gym.error.Error, match=words):
         train(config(**changes), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_wrappers_are_part_of_the_world_in_training_and_evaluation(tmp_path):
+    wrappers = [
+        {"wrapper": "gymnasium.wrappers:TimeLimit", "max_episode_steps": 3},
+        "gymnasium.wrappers:FlattenObservation",
+    ]
+    result = train(config(wrappers=wrappers), tmp_path / "run", progress=False)
+    assert {row["length"] for row in rows(result.folder)} == {"3"}
+    assert result.evaluation["length"]["values"] == [3.0] * 3
+    assert evaluate(tmp_path / "run", episodes=2)["length"]["values"] == [3.0] * 2
+
+
+class TextWorld(TrialWorld):
+    """Its Dict observation holds a text, as MiniGrid's does."""
+
+    observation_space = spaces.Dict({"at": TrialWorld.observation_space, "say": spaces.Text(9)})
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        return {"at": obs, "say": "go"}, info
+
+    def step(self, action):
+        obs, *rest = super().step(action)
+        return {"at": obs, "say": "go"}, *rest
+
+
+def test_a_wrapper_makes_a_world_readable(tmp_path):
+    if "Text-v0" not in gym.registry:
+        gym.register("Text-v0", entry_point=TextWorld)
+    with pytest.raises(ConfigError, match=r"entry 'say'.*give 'wrappers'"):
+        train(config(world="Text-v0"), tmp_path / "run", progress=False)
+    flat = {"wrapper": "gymnasium.wrappers:FilterObservation", "filter_keys": ["at"]}
+    given = config(world="Text-v0", wrappers=[flat])
+    assert train(given, tmp_path / "run", progress=False).state == "finished"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_that_fails_before_its_first_step_leaves_no_files(tmp_path, overwrite):
+    out = tmp_path / "run"
+    if overwrite:
+        train(config(), out, progress=False)
+
+    def fail():
+        raise ValueError("the simulator is gone")
+
+    TrialWorld.steps, TrialWorld.trigger, TrialWorld.act = 0, 1, staticmethod(fail)
+    with pytest.raises(ValueError, match="simulator"):
+        train(config(), out, overwrite=overwrite, progress=False)
+    assert not out.exists()
+
+
+class FailingWorld(TrialWorld):
+    """The infrastructure fails where the start is positive; such episodes would score 1008."""
+
+    def step(self, action):
+        obs, reward, over, truncated, info = super().step(action)
+        if over and self.start > 0:
+            return obs, 1000.0, False, True, {**info, "infra_failure": True}
+        return obs, reward, over, truncated, info
+
+
+def test_episodes_that_the_infrastructure_failed_are_not_scored(tmp_path):
+    if "Failing-v0" not in gym.registry:
+        gym.register("Failing-v0", entry_point=FailingWorld)
+    given = config(world="Failing-v0", eval_episodes=20)
+    score = train(given, tmp_path / "run", progress=False).evaluation
+    assert score["episodes"] + score["failed_episodes"] == 20
+    assert 0 < score["failed_episodes"] < 20
+    assert score["raw_return"]["values"] == [10.0] * score["episodes"]
+    assert len(score["metrics"]["start"]["values"]) == score["episodes"]
+    assert max(score["metrics"]["start"]["values"]) <= 0
 
 
 def test_components_reach_a_foreign_world(tmp_path):

@@ -20,6 +20,32 @@ def test_configuration_survives_json():
     assert config.train_config("fast", 3).algo_kwargs == {"n_steps": 8}
 
 
+def test_an_arms_arguments_are_merged_with_the_common_ones():
+    net = {"net_arch": [8], "ortho_init": True}
+    arms = {
+        "plain": [],
+        "tuned": {"algo_kwargs": {"gamma": 1.0, "policy_kwargs": {"net_arch": [4]}}},
+        "long": {"world_kwargs": {"horizon": 9}},
+    }
+    common = {"algo_kwargs": {"gamma": 0.9, "n_steps": 16, "policy_kwargs": net}}
+    common["world_kwargs"] = {"size": 3}
+    config = CompareConfig.from_dict({**PLAIN, **common, "arms": arms})
+    assert config.train_config("tuned", 0).algo_kwargs == {
+        "gamma": 1.0,
+        "n_steps": 16,
+        "policy_kwargs": {"net_arch": [4], "ortho_init": True},
+    }
+    assert config.train_config("plain", 0).algo_kwargs == common["algo_kwargs"]
+    assert config.train_config("long", 0).world_kwargs == {"horizon": 9}
+    assert config.arms["tuned"] == {**arms["tuned"], "designs": []}
+
+
+def test_a_success_level_survives_json():
+    level = {"metric": "is_success", "level": 0.9}
+    config = CompareConfig.from_dict({**PLAIN, "success_level": level})
+    assert CompareConfig.from_dict(config.to_dict()).success_level == level
+
+
 def test_a_number_of_seeds_counts_from_zero():
     assert CompareConfig.from_dict({**PLAIN, "seeds": 3}).seeds == (0, 1, 2)
 
@@ -50,6 +76,12 @@ def test_arms_of_the_command_line():
         ({"seeds": True}, "distinct integers"),
         ({"jobs": 0}, "'jobs' must be an integer >= 1"),
         ({"eval_episodes": 0}, "must be >= 1"),
+        ({"success_level": 3}, "'success_level' is a mapping"),
+        ({"success_level": {"metrics": "a", "level": 1}}, "Did you mean 'metric'"),
+        ({"success_level": {"level": 1}}, "lacks the name of a metric"),
+        ({"success_level": {"metric": "a"}}, "finite number as level.*got None"),
+        ({"success_level": {"metric": "a", "level": True}}, "finite number as level"),
+        ({"success_level": {"metric": "a", "level": float("nan")}}, "finite number as level"),
     ],
 )
 def test_wrong_settings_are_refused(change, words):

@@ -13,6 +13,7 @@ from rewardloom.baselines.comparison.statistics import (
     Estimate,
     bin_episodes,
     estimate,
+    interpolated_curve,
     iqm,
     learning_curve,
     mean,
@@ -130,3 +131,22 @@ def test_enough_seeds_apart_name_the_better_arm(order):
     names = list(arms)[::order]
     sentence = verdict((names[0], names[1]), arms[names[0]], arms[names[1]], "raw return")
     assert sentence.startswith("high reaches a better raw return than low")
+
+
+def test_few_values_are_averaged_at_the_steps_that_all_runs_share():
+    runs = [
+        (np.array([10.0, 20.0, 40.0]), np.array([0.0, 2.0, 6.0])),
+        (np.array([15.0, 30.0]), np.array([1.0, 4.0])),
+    ]
+    curve = interpolated_curve(runs)
+    assert curve.step.tolist() == [15, 20, 30]
+    assert curve.point.tolist() == [1.0, 2.0, 4.0]  # (1 + 1) / 2, (2 + 2) / 2, (4 + 4) / 2
+    apart = interpolated_curve([runs[0], (np.array([50.0]), np.array([1.0]))])
+    assert len(apart.step) == 0
+
+
+def test_one_run_keeps_its_own_values_and_many_are_thinned():
+    single = interpolated_curve([(np.array([5.0]), np.array([3.0]))])
+    assert (single.step.tolist(), single.point.tolist()) == ([5.0], [3.0])
+    steps = np.arange(1.0, 1001.0)
+    assert len(interpolated_curve([(steps, steps)]).step) == 200

@@ -69,6 +69,82 @@ def test_every_metric_and_design_column_has_a_curve(make_comparison):
     ]
 
 
+def test_what_never_changes_is_not_drawn_but_named(make_comparison):
+    text = report_of(make_comparison(TWO))
+    assert "<h3>Floor</h3>" not in text
+    assert "The same throughout, so not drawn: Floor." in text
+
+
+LEVEL = {"metric": "raw_return", "level": 2.0}
+
+
+def test_steps_to_a_level_are_in_the_table_and_in_the_file(make_comparison):
+    folder = make_comparison({"weak": [0.0, 0.5], "strong": [9.0, 9.5]}, success_level=LEVEL)
+    text = report_of(folder)
+    assert "Steps to raw return 2" in text
+    assert "never: 0 of 2 reached it" in text
+    assert "2 of 2 reached it; median" in text
+    assert "last 20 training episodes of a run was first at least 2" in text
+    with open(folder / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reached_level"] for row in rows] == ["0", "0", "1", "1"]
+    assert [row["steps_to_level"] == "" for row in rows] == [True, True, False, False]
+    assert all(0 < float(row["steps_to_level"]) <= 10_000 for row in rows[2:])
+
+
+def write_diagnostics(folder, arm, seed, rows):
+    path = folder / "runs" / arm / f"seed{seed}" / "designs.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_learned_designs_speak_for_themselves(make_comparison):
+    folder = make_comparison({"plain": [1, 2], "heron": [1, 2]})
+    for seed in (0, 1):
+        rows = [
+            {"step": 2000 * k, "design": "heron", "pair_accuracy": 0.5 + 0.1 * k + 0.02 * seed}
+            | {"undecided": 0.25}
+            for k in range(1, 5)
+        ]
+        write_diagnostics(folder, "heron", seed, rows)
+    text = report_of(folder)
+    section = text[text.index("What the designs say of themselves") :]
+    section = section[: section.index("One episode of each arm")]
+    assert re.findall(r"<h4>(.*?)</h4>", section) == ["Pair accuracy"]
+    assert "<h3>heron</h3>" in section
+    table = Page(section[section.index("<table") :]).text
+    assert "heron: pair accuracy0.91[0.9, 0.92]" in table
+    assert "heron: undecided0.25[0.25, 0.25]" in table
+    assert "plain" not in table
+    assert len(Page(text).ids) == len(set(Page(text).ids))
+
+
+def test_without_learned_designs_there_is_no_such_section(make_comparison):
+    assert "say of themselves" not in report_of(make_comparison(TWO))
+
+
+def test_an_arm_paid_in_its_buffer_has_no_shaped_curve_and_the_report_says_so(make_comparison):
+    folder = make_comparison(TWO)
+    for seed in (0, 1):
+        path = folder / "runs" / "counting" / f"seed{seed}" / "episodes.csv"
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows({**row, "shaped_return": ""} for row in rows)
+    assert "No shaped return for counting: what the agent is paid" in report_of(folder)
+
+
+def test_episodes_that_failed_are_counted(make_comparison):
+    folder = make_comparison(TWO)
+    path = folder / "runs" / "counting" / "seed1" / "evaluation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "failed_episodes": 3}))
+    assert "Left out: infrastructure failed (episodes)03" in Page(report_of(folder)).text
+
+
 def test_overlap_is_said(make_comparison):
     text = report_of(make_comparison({"a": [1, 2, 3, 4, 5, 6], "b": [2, 3, 4, 5, 6, 7]}))
     assert "The intervals of a and b overlap: no difference in raw return is shown" in text
