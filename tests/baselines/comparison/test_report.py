@@ -83,7 +83,7 @@ def test_steps_to_a_level_are_in_the_table_and_in_the_file(make_comparison):
     text = report_of(folder)
     assert "Steps to raw return 2" in text
     assert "never: 0 of 2 reached it" in text
-    assert "2 of 2 reached it; median" in text
+    assert "2 of 2 reached it<br>median" in text
     assert "last 20 training episodes of a run was first at least 2" in text
     with open(folder / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
