@@ -129,7 +129,10 @@ def problems(records: Sequence[RunRecord], errors: Mapping[str, str]) -> str:
     lines = []
     for record in missing:
         name = f"{record.arm} seed {record.seed}"
-        words_ = html.escape(errors.get(name, f"{record.state} at step {record.step:,}"))
+        state = f"{record.state} at step {record.step:,}"
+        if record.state == "missing":
+            state = "it was not started, or failed before its first step (its log says why)"
+        words_ = html.escape(errors.get(name, state))
         lines.append(f"<p><b>{html.escape(name)}</b> is left out: {words_}</p>")
     return f'<div class="verdict" role="note">{"".join(lines)}</div>'
 

@@ -4,6 +4,7 @@ import csv
 import html.parser
 import json
 import re
+import shutil
 
 import pytest
 from PIL import Image
@@ -167,6 +168,13 @@ def test_unfinished_runs_are_left_out_and_said(make_comparison):
     assert "b seed 1 is left out: running at step 10,000" in text
     assert "1,000" not in text.split("Learning curves")[0]
     assert "seeds per arm: a 2, b 1" in text
+
+
+def test_a_run_without_a_folder_is_left_out_and_said(make_comparison):
+    folder = make_comparison({"a": [1, 2], "b": [8, 9]})
+    shutil.rmtree(folder / "runs" / "b" / "seed1")
+    text = Page(report_of(folder)).text
+    assert "b seed 1 is left out: it was not started, or failed before its first step" in text
 
 
 def test_an_arm_without_training_episodes_has_no_curve_and_the_report_says_so(make_comparison):
