@@ -50,6 +50,10 @@ class StepColumns:
         """Return the (N, count) view of `reward`, `terminated`, `truncated` or `failed`."""
         return self._columns[name][:, self._offset : self._offset + self.count]
 
+    def last(self, name: str) -> np.ndarray:
+        """Return the newest tick's (N,) entries of a field."""
+        return self._columns[name][:, self._offset + self.count - 1].copy()
+
     def tick(self, index: int) -> StepBatch:
         """Return one tick as a batch in arrays of its own."""
         at = self._offset + index
@@ -160,7 +164,7 @@ def _read(column: Any, rows: np.ndarray) -> Any:
         return {key: _read(part, rows) for key, part in column.items()}
     if isinstance(column, tuple):
         return tuple(_read(part, rows) for part in column)
-    return column.reshape(-1, *column.shape[2:]).take(rows, axis=0)
+    return column.reshape(column.shape[0] * column.shape[1], *column.shape[2:]).take(rows, axis=0)
 
 
 def _tick(column: Any, at: int) -> Any:

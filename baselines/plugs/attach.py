@@ -71,7 +71,12 @@ def attach_relabel(
     if isinstance(env, TickRecorder):  # attached before; a model records once
         env = env.venv
     _check_stack(env)
-    recorder = TickRecorder(env, design, columns)
+    drive = (
+        isinstance(model, OnPolicyAlgorithm)
+        and design.depends == "step"
+        and design.memory != "statistics"
+    )
+    recorder = TickRecorder(env, design, columns, drive=drive)
     design.bind(recorder.names, env.num_envs)
     if isinstance(model, OnPolicyAlgorithm):
         buffer = _with_class(model.rollout_buffer, relabelling_rollout_buffer)

@@ -1,84 +1,103 @@
-"""Records what a VecEnv did, so that rewards can be rewritten when an agent learns.
+"""`TickRecorder`: records what a VecEnv did, so that rewards can be rewritten when an agent learns.
 
-- `Tick`: one step of all environments, and which of them began an episode after it.
-- `TickRecorder`: the VecEnvWrapper that keeps them.
-- `gather_episodes`: lays episodes out of ticks end to end.
+- `Spans`: stretches of recorded ticks that belong to one episode each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos
-from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
-from rewardloom.typing import BoolN
+from rewardloom.rewards.design import EpisodeBatch, RewardDesign
+from rewardloom.rewards.step_columns import StepColumns
 
-__all__ = ["Span", "Tick", "TickRecorder", "gather_episodes"]
-
-
-class Tick(NamedTuple):
-    """One step of N environments.
-
-    Attributes:
-        batch: What a plug hands to a design, in arrays of its own; None for a reset of all.
-        begun: (N,) bool, environments whose next episode began after this step.
-        start: The needed info columns at those beginnings, or None.
-    """
-
-    batch: StepBatch | None
-    begun: BoolN
-    start: dict[str, Any] | None
+__all__ = ["Spans", "TickRecorder"]
 
 
-class Span(NamedTuple):
-    """A whole episode within a list of ticks.
+class Spans(NamedTuple):
+    """Episodes, or parts of them, within recorded ticks; each (E,).
 
     Attributes:
-        slot: The environment.
-        first, last: Indices of its first and last step.
-        start: The needed info columns at its reset, each (N,), or None.
+        slots: The environments.
+        firsts: The tick each episode began with; below 0 where that tick is no longer held.
+        ends: One past its last tick.
     """
 
-    slot: int
-    first: int
-    last: int
-    start: dict[str, Any] | None
+    slots: np.ndarray
+    firsts: np.ndarray
+    ends: np.ndarray
+
+    def chosen(self, mask: np.ndarray) -> Spans:
+        """Return some of them."""
+        return Spans(*(values[mask] for values in self))
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return slot and tick of every row, span after span."""
+        lengths = self.ends - self.firsts
+        offsets = np.cumsum(lengths) - lengths
+        ticks = np.arange(int(lengths.sum())) + np.repeat(self.firsts - offsets, lengths)
+        return np.repeat(self.slots, lengths), ticks
 
 
 class TickRecorder(VecEnvWrapper):
-    """Keeps every step since the last `take`; changes nothing. Must be the outermost wrapper.
+    """Records every step; changes nothing. Must be the outermost wrapper.
 
     Args:
         venv: What the agent trained on before.
-        design: Says what to keep.
+        design: Says what to record.
         columns: As in `DesignVecReward`.
+        drive: Also drive the design and keep what it pays.
 
     Attributes:
-        ticks: The border (a reset, or the last step taken), then the steps since.
+        paid: What a driven design paid at each recorded tick, each (N,).
+        ticks: The recorded steps; whoever reads them calls `forget`.
+        firsts: (N,) the tick with which the episode began that was open at the last `forget` or
+            reset; below 0 where that tick is no longer held.
+        restarted: True from a reset of all environments until `forget`.
         names: The components the design reads.
     """
 
-    def __init__(self, venv: VecEnv, design: RewardDesign, columns: Columns | None = None):
+    def __init__(
+        self,
+        venv: VecEnv,
+        design: RewardDesign,
+        columns: Columns | None = None,
+        *,
+        drive: bool = False,
+    ):
         super().__init__(venv)
-        self._needs = design.needs
+        self._driven = design if drive else None
+        self.paid: list[np.ndarray] = []
+        self._keeps_obs = "obs" in design.needs
         self._reader = InfoReader(design, venv, columns)
         self.names = self._reader.names
-        self.ticks: list[Tick] = []
-        self._active = np.ones(self.num_envs, bool)
+        self.ticks = StepColumns()
+        self.firsts = np.zeros(self.num_envs, np.int64)
+        self.restarted = False
+        self._starts: dict[int, Mapping[str, Any]] = {}  # tick after which episodes began -> reset
+        self._open_starts: list[Mapping[str, Any] | None] = [None] * self.num_envs
         self._actions: Any = None
         self._obs: Any = None
         self._count = 0
 
     def reset(self) -> Any:
-        """Reset all environments; open episodes are dropped."""
+        """Reset all environments; what was recorded and is not yet read is dropped."""
         obs = self.venv.reset()
         self._keep_obs(obs)
-        start = self._reader.extra(obs, reset_infos(self.venv), self._count, self._active)
-        self.ticks = [Tick(None, self._active.copy(), start)]
+        everyone = np.ones(self.num_envs, bool)
+        start = self.start_columns(obs, everyone)
+        if self._driven is not None:
+            self._driven.begin(everyone, start)
+        self.paid = []
+        self.ticks.drop(self.ticks.count)
+        self.firsts[:] = 0
+        self._starts = {}
+        self._open_starts = [start] * self.num_envs
+        self.restarted = True
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -87,87 +106,95 @@ class TickRecorder(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> Any:
-        """Finish the step, keep what the design needs, and return it all unchanged."""
+        """Finish the step, record what the design needs, and return it all unchanged."""
         obs, rewards, dones, infos = self.venv.step_wait()
         self._count += 1
-        reader = self._reader
-        batch = reader.batch(self._obs, self._actions, (obs, rewards, dones, infos), self._count)
-        begun = np.array(dones, bool)
-        start = None
-        if begun.any():
-            start = reader.extra(obs, reset_infos(self.venv), self._count, begun)
+        step = (obs, rewards, dones, infos)
+        batch = self._reader.batch(self._obs, self._actions, step, self._count)
+        self.ticks.append(batch)
+        if self._driven is not None:
+            self.paid.append(self._driven.step(batch))
+        if dones.any():
+            begun = np.array(dones, bool)
+            start = self.start_columns(obs, begun)
+            if self._driven is not None:
+                self._driven.begin(begun, start)
+            if start is not None:
+                self._starts[self.ticks.count - 1] = start
         self._keep_obs(obs)
-        self.ticks.append(Tick(batch, begun, start))
         return obs, rewards, dones, infos
 
-    def take(self) -> list[Tick]:
-        """Return all ticks, the border first, and keep the last one as the next border."""
-        ticks, self.ticks = self.ticks, self.ticks[-1:]
-        return ticks
+    def start_columns(self, obs: Any, slots: np.ndarray) -> dict[str, Any] | None:
+        """Return the needed info columns at the resets of some environments."""
+        return self._reader.extra(obs, reset_infos(self.venv), self._count, slots)
+
+    def finished(self, since: int) -> Spans:
+        """Return the episodes that ended at tick `since` or later, slot by slot in their order."""
+        ended = self._ended()
+        slots, last = np.nonzero(ended)
+        firsts = np.empty_like(last)
+        firsts[1:] = last[:-1] + 1
+        new_slot = np.ones(len(slots), bool)
+        new_slot[1:] = slots[1:] != slots[:-1]
+        firsts[new_slot] = self.firsts[slots[new_slot]]
+        spans = Spans(slots, self._skip_idle(slots, firsts), last + 1)
+        return spans if since == 0 else spans.chosen(last >= since)
+
+    def unfinished(self) -> Spans:
+        """Return the episodes that are open now, those without a step left out."""
+        ended, count = self._ended(), self.ticks.count
+        slots = np.arange(self.num_envs)
+        firsts = np.where(ended.any(1), count - np.argmax(ended[:, ::-1], axis=1), self.firsts)
+        spans = Spans(slots, self._skip_idle(slots, firsts), np.full(self.num_envs, count))
+        return spans.chosen(spans.firsts < count)
+
+    def start_of(self, slot: int, first: int) -> Mapping[str, Any] | None:
+        """Return the columns at the reset of the episode that began with a tick."""
+        return self._starts.get(first - 1, self._open_starts[slot])
+
+    def gather(self, spans: Spans) -> EpisodeBatch:
+        """Return spans whose ticks are all held as one batch, in their order."""
+        starts = (
+            [
+                self.start_of(slot, first)
+                for slot, first in zip(spans.slots.tolist(), spans.firsts.tolist(), strict=True)
+            ]
+            if self._starts or self._open_starts[0] is not None
+            else [None] * len(spans.slots)
+        )
+        return self.ticks.episodes(spans.slots, spans.firsts, spans.ends - spans.firsts, starts)
+
+    def forget(self, *, keep_open: bool) -> None:
+        """Drop what was read: all ticks, or those that belong to no open episode."""
+        firsts = np.full(self.num_envs, self.ticks.count)
+        spans = self.unfinished()
+        firsts[spans.slots] = spans.firsts
+        self._open_starts = [self.start_of(slot, int(f)) for slot, f in enumerate(firsts)]
+        passed = max(int(firsts.min()), 0) if keep_open else self.ticks.count
+        self.ticks.drop(passed)
+        self.firsts = firsts - passed
+        self.paid = []
+        self._starts = {tick - passed: s for tick, s in self._starts.items() if tick >= passed}
+        self.restarted = False
+
+    def _ended(self) -> np.ndarray:
+        if not self.ticks.count:
+            return np.zeros((self.num_envs, 0), bool)
+        return self.ticks.field("terminated") | self.ticks.field("truncated")
+
+    def _skip_idle(self, slots: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+        """Move the beginning of episodes past the ticks at which their slot was inactive."""
+        if not self.ticks.count:
+            return firsts
+        active = self.ticks.field("active")
+        if active.all():
+            return firsts
+        count = self.ticks.count
+        following = np.where(active, np.arange(count), count)
+        following = np.minimum.accumulate(following[:, ::-1], axis=1)[:, ::-1]
+        following = np.hstack([following, np.full((self.num_envs, 1), count)])
+        return np.where(firsts < 0, firsts, following[slots, np.maximum(firsts, 0)])
 
     def _keep_obs(self, obs: Any) -> None:
-        if "obs" in self._needs:
+        if self._keeps_obs:
             self._obs = self._reader.obs_rows.batch(obs, copy=True)
-
-
-def gather_episodes(ticks: Sequence[Tick], spans: Sequence[Span]) -> EpisodeBatch:
-    """Return the episodes of `spans`, in their order, as one batch.
-
-    Args:
-        ticks: Ticks that hold a step, without the border.
-        spans: At least one, with indices into `ticks`.
-    """
-    batches = [tick.batch for tick in ticks if tick.batch is not None]
-    lengths = np.array([span.last - span.first + 1 for span in spans])
-    rows = np.concatenate([np.arange(span.first, span.last + 1) for span in spans])
-    slots = np.repeat([span.slot for span in spans], lengths)
-    last, own = [span.last for span in spans], [span.slot for span in spans]
-
-    def column(field: str) -> Any:
-        return _stack([getattr(batch, field) for batch in batches])
-
-    def pick(value: Any) -> Any:
-        if value is None:
-            return None
-        if isinstance(value, dict):
-            return {key: pick(part) for key, part in value.items()}
-        if isinstance(value, tuple):
-            return tuple(map(pick, value))
-        return value[rows, slots]
-
-    return EpisodeBatch(
-        pick(column("reward")),
-        pick(column("components")),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        column("terminated")[last, own],
-        column("truncated")[last, own],
-        column("failed")[last, own],
-        obs=pick(column("obs")),
-        action=pick(column("action")),
-        next_obs=pick(column("next_obs")),
-        extra=pick(column("extra")),
-        start=_starts(spans),
-    )
-
-
-def _stack(values: list[Any]) -> Any:
-    """Stack arrays over time, entry by entry."""
-    if values[0] is None:
-        return None
-    if isinstance(values[0], dict):
-        return {key: _stack([value[key] for value in values]) for key in values[0]}
-    if isinstance(values[0], tuple):
-        return tuple(_stack([value[k] for value in values]) for k in range(len(values[0])))
-    return np.stack(values)
-
-
-def _starts(spans: Sequence[Span]) -> dict[str, Any] | None:
-    first = spans[0].start
-    if first is None:
-        return None
-    starts = {}
-    for column in first:
-        held = [(span.start or {})[column] for span in spans]
-        starts[column] = np.empty(len(spans), np.result_type(*held))
-        starts[column][:] = [values[span.slot] for values, span in zip(held, spans, strict=True)]
-    return starts

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
-from rewardloom.baselines.plugs.record import Span, Tick, TickRecorder, gather_episodes
+from rewardloom.baselines.plugs.record import TickRecorder
 from rewardloom.errors import ConfigError, RunError
-from rewardloom.rewards.design import RewardDesign
+from rewardloom.rewards.design import EpisodeBatch, LearnedDesign, RewardDesign
 
 __all__ = [
     "OffPolicyRelabeller",
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 
+_STEP_PARTS = ("reward", "components", "obs", "action", "next_obs")
 _SPARSE = 8  # rows for each valid one, above which valid rows are looked up instead of drawn
 
 
@@ -35,18 +36,20 @@ class Followed(NamedTuple):
     """What the recorder saw since the last stored step.
 
     Attributes:
-        tick: The step that is being stored.
         restarted: All environments were reset before it.
         gap: Steps before it were never stored: a callback ended `learn` on them.
+        ended: (N,) bool, environments whose episode ends with the step.
+        failed: (N,) bool, those that an infrastructure failure ended.
     """
 
-    tick: Tick
     restarted: bool
     gap: bool
+    ended: np.ndarray
+    failed: np.ndarray
 
 
 class OffPolicyRelabeller:
-    """Keeps the ticks of open episodes and relabels each one as it ends.
+    """Relabels each episode as it ends.
 
     Args:
         recorder: The outermost wrapper of the model's environments.
@@ -56,51 +59,44 @@ class OffPolicyRelabeller:
     def __init__(self, recorder: TickRecorder, design: RewardDesign):
         self.recorder = recorder
         self.design = design
-        self._ticks: list[Tick] = []
-        self._first = np.zeros(recorder.num_envs, np.int64)
-        self._starts: list[Any] = [None] * recorder.num_envs
+        self._seen = 0  # recorded ticks that were followed
 
     def follow(self) -> Followed:
-        """Take the step that was just made.
+        """Take note of the step that was just made.
 
         Raises:
             RunError: the recorder saw none.
         """
-        taken = self.recorder.take()
-        if len(taken) < 2:
+        recorder = self.recorder
+        seen = 0 if recorder.restarted else self._seen
+        if recorder.ticks.count == seen:
             raise RunError(
                 "The buffer stores a step that the recording wrapper did not see. Keep it the "
                 "outermost environment and call attach_relabel after set_env or load."
             )
-        border, tick = taken[0], taken[-1]
-        restarted = border.batch is None
-        if restarted:  # nothing before it goes on
-            self._ticks = []
-            self._first[:] = 0
-            self._starts = [border.start] * len(self._first)
-        self._ticks.append(tick)
-        return Followed(tick, restarted, len(taken) > 2)
-
-    def finish(self, slot: int, *, torn: bool = False) -> np.ndarray | None:
-        """Return the new rewards of the episode that ends now; None if it is torn or failed."""
-        tick = self._ticks[-1]
-        span = Span(slot, int(self._first[slot]), len(self._ticks) - 1, self._starts[slot])
-        self._first[slot] = len(self._ticks)
-        self._starts[slot] = tick.start
-        assert tick.batch is not None
-        if torn or tick.batch.failed[slot]:
-            return None
-        ticks = self._ticks[span.first : span.last + 1]
-        return self.design.relabel(
-            gather_episodes(ticks, [Span(slot, 0, len(ticks) - 1, span.start)])
+        followed = Followed(
+            recorder.restarted,
+            recorder.ticks.count > seen + 1,
+            recorder.ticks.last("terminated") | recorder.ticks.last("truncated"),
+            recorder.ticks.last("failed"),
         )
+        recorder.restarted = False
+        self._seen = recorder.ticks.count
+        return followed
+
+    def finish(self, slots: np.ndarray) -> tuple[EpisodeBatch, np.ndarray] | None:
+        """Return the episodes that end now in some slots and their new rewards, or None."""
+        spans = self.recorder.finished(self._seen - 1)
+        spans = spans.chosen(np.isin(spans.slots, slots))
+        if not len(spans.slots):
+            return None
+        episodes = self.recorder.gather(spans)
+        return episodes, self.design.relabel(episodes)
 
     def forget(self) -> None:
         """Drop ticks that belong to no open episode."""
-        passed = int(self._first.min())
-        if passed:
-            del self._ticks[:passed]
-            self._first -= passed
+        self.recorder.forget(keep_open=True)
+        self._seen = self.recorder.ticks.count
 
 
 class _RelabelsEpisodes:
@@ -114,6 +110,8 @@ class _RelabelsEpisodes:
     _relabeller: OffPolicyRelabeller | None = None
     _learning_starts = 0
     _valid_count = 0
+    _steps: dict[str, np.ndarray] | None = None  # of valid rows, for learned "row" designs
+    _paid_with = -1
 
     # SB3's own
     pos: int
@@ -156,21 +154,22 @@ class _RelabelsEpisodes:
         row = self.pos
         self._drop_overwritten(row)
         super().add(obs, next_obs, action, reward, done, infos)  # pyright: ignore
-        tick, restarted, gap = self._relabeller.follow()
-        if restarted:
+        followed = self._relabeller.follow()
+        if followed.restarted:
             self._open[:] = row
             self._open_length[:] = 0
             self._torn[:] = False
-        if gap:
+        if followed.gap:
             self._torn[:] = True
         self._open_length += 1
         self._check_room()
-        for slot in np.flatnonzero(tick.begun).tolist():
-            self._settle(slot, tick)
-            self._open[slot] = self.pos
-            self._open_length[slot] = 0
-            self._torn[slot] = False
-        self._relabeller.forget()
+        ended = followed.ended
+        if ended.any():
+            self._settle(np.flatnonzero(ended & ~followed.failed & ~self._torn))
+            self._open[ended] = self.pos
+            self._open_length[ended] = 0
+            self._torn[ended] = False
+            self._relabeller.forget()
 
     @property
     def valid_share(self) -> float:
@@ -184,6 +183,7 @@ class _RelabelsEpisodes:
         Raises:
             RunError: no episode has ended yet.
         """
+        self._refresh()
         rows, slots = self._draw(batch_size)
         if self.n_envs == 1:
             return self._get_samples(rows, env=env)  # pyright: ignore
@@ -193,22 +193,62 @@ class _RelabelsEpisodes:
         ]
         return _joined(parts)
 
-    def _settle(self, slot: int, tick: Tick) -> None:
+    def _settle(self, slots: np.ndarray) -> None:
+        """Rewrite the episodes that end now in some environments and make their rows valid."""
         relabeller = self._relabeller
         assert relabeller is not None
-        assert tick.batch is not None
-        paid = relabeller.finish(slot, torn=bool(self._torn[slot]))
-        if paid is None:
+        settled = relabeller.finish(slots)
+        if settled is None:
             return
-        length = int(self._open_length[slot])
-        rows = (self._open[slot] + np.arange(length)) % self.buffer_size
-        self.rewards[rows, slot] = paid
-        if relabeller.design.settles_truncation and not tick.batch.failed[slot]:
-            self.timeouts[rows[-1], slot] = 0.0
-        self._valid[rows, slot] = True
-        self._start[rows, slot] = self._open[slot]
-        self._length[rows, slot] = length
-        self._valid_count += length
+        episodes, paid = settled
+        lengths = np.diff(episodes.offsets)
+        if (lengths != self._open_length[slots]).any():
+            raise RunError("The recording wrapper and the replay buffer disagree on an episode.")
+        owners = np.repeat(slots, lengths)
+        since = np.arange(len(owners)) - np.repeat(episodes.offsets[:-1], lengths)
+        rows = (np.repeat(self._open[slots], lengths) + since) % self.buffer_size
+        self.rewards[rows, owners] = paid
+        if relabeller.design.settles_truncation:
+            self.timeouts[rows[episodes.offsets[1:] - 1], slots] = 0.0
+        self._valid[rows, owners] = True
+        self._start[rows, owners] = self._open[owners]
+        self._length[rows, owners] = np.repeat(lengths, lengths)
+        self._valid_count += len(rows)
+        if isinstance(relabeller.design, LearnedDesign) and relabeller.design.depends == "row":
+            self._keep_steps(episodes, rows, owners)
+
+    def _keep_steps(self, episodes: EpisodeBatch, rows: np.ndarray, slots: np.ndarray) -> None:
+        """Keep what a learned design reads of rows, so that they can be paid anew."""
+        if self._steps is None:
+            self._steps = {
+                name: np.zeros((self.buffer_size, self.n_envs, *value.shape[1:]), value.dtype)
+                for name in _STEP_PARTS
+                if (value := getattr(episodes, name)) is not None
+            }
+        for name, held in self._steps.items():
+            held[rows, slots] = getattr(episodes, name)
+
+    def _refresh(self) -> None:
+        """Pay all valid rows anew if the design's model was trained since they were paid."""
+        design = self._relabeller.design if self._relabeller is not None else None
+        if self._steps is None or not isinstance(design, LearnedDesign):
+            return
+        if design.refits == self._paid_with:
+            return
+        self._paid_with = design.refits
+        rows, slots = np.nonzero(self._valid)
+        none = np.zeros(1, bool)
+        steps: dict[str, Any] = {name: held[rows, slots] for name, held in self._steps.items()}
+        paid = design.relabel(
+            EpisodeBatch(
+                offsets=np.array([0, len(rows)]),
+                terminated=none,
+                truncated=none,
+                failed=none,
+                **steps,
+            )
+        )
+        self.rewards[rows, slots] = paid
 
     def _drop_overwritten(self, row: int) -> None:
         """Make the rest of every episode invalid that loses this row."""

@@ -10,7 +10,6 @@ class and pickles `rollout_buffer_kwargs` with the model; so the live buffer's c
 from __future__ import annotations
 
 import functools
-import itertools
 import warnings
 from typing import Any
 
@@ -18,10 +17,9 @@ import numpy as np
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.logger import Logger
 
-from rewardloom.baselines.plugs.record import Span, Tick, TickRecorder, gather_episodes
+from rewardloom.baselines.plugs.record import Spans, TickRecorder
 from rewardloom.errors import RunError
 from rewardloom.rewards.design import RewardDesign
-from rewardloom.typing import BoolN
 
 __all__ = ["OnPolicyRelabeller", "relabelling_rollout_buffer"]
 
@@ -31,9 +29,12 @@ _LOW_SHARE = 0.8
 class OnPolicyRelabeller:
     """Rewrites the rewards of rollouts with one design.
 
-    A step design is replayed over every row, its open episodes going on across rollouts. An
-    episode design rewrites the episodes that lie whole in the rollout; those cut by its border,
-    and those an infrastructure failure ended, stay raw.
+    By what a payment depends on: the rows of a "row" design are relabelled at once with the newest
+    model. A "step" design was driven while the rollout was collected, or with statistics as memory
+    is driven now (labels that arrived meanwhile count), its open episodes going on across
+    rollouts. An "episode" design rewrites the episodes that lie whole in the rollout; those cut by
+    its border, and those an infrastructure failure ended, stay raw (a learned design still learns
+    from the cut ones).
 
     Args:
         recorder: The outermost wrapper of the model's environments.
@@ -55,64 +56,100 @@ class OnPolicyRelabeller:
         Raises:
             RunError: the buffer does not hold what the recorder saw.
         """
-        ticks = self.recorder.take()
-        steps = ticks[-buffer.buffer_size :]
-        batches = [tick.batch for tick in steps]
-        if len(ticks) <= buffer.buffer_size or any(batch is None for batch in batches):
+        recorder, steps = self.recorder, buffer.buffer_size
+        if recorder.ticks.count < steps:
             raise RunError(
-                f"The rollout has {buffer.buffer_size} steps, but the recording wrapper saw "
-                f"{len(ticks) - 1}. Keep it the outermost environment of the model and call "
+                f"The rollout has {steps} steps, but the recording wrapper saw "
+                f"{recorder.ticks.count}. Keep it the outermost environment of the model and call "
                 "attach_relabel again after set_env or load."
             )
-        raw = np.array([batch.reward for batch in batches if batch is not None])
-        bootstrap = self._bootstrap(buffer, raw, batches)
-        if self.design.depends != "episode":
-            new = self._replayed(ticks, len(steps))
+        since = recorder.ticks.count - steps
+        raw = recorder.ticks.field("reward")[:, since:]
+        bootstrap = self._bootstrap(buffer, raw, since)
+        if recorder.paid:
+            new = np.array(recorder.paid[since:]).T
+        elif self.design.depends == "step":
+            new = self._driven_through(since)
         else:
-            new = self._relabelled(ticks[-len(steps) - 1], steps, raw)
+            new = self._relabelled(raw, since)
             self._warn_if_low()
-        buffer.rewards[:] = new + bootstrap
+        buffer.rewards[:] = new.T if bootstrap is None else new.T + bootstrap
+        recorder.forget(keep_open=self.design.memory == "model")
         if logger is not None:
             logger.record("relabel/whole_episode_share", self.whole_episode_share)
             logger.record("relabel/reward_mean", float(new.mean()))
 
-    def _bootstrap(self, buffer: RolloutBuffer, raw: np.ndarray, batches: list[Any]) -> np.ndarray:
+    def _bootstrap(self, buffer: RolloutBuffer, raw: np.ndarray, since: int) -> np.ndarray | None:
         """Return what SB3 added to the raw rewards: gamma V(final obs) at time limits."""
-        limits = np.array([batch.truncated for batch in batches])
-        failed = np.array([batch.failed for batch in batches])
-        added = buffer.rewards - raw.astype(np.float32)
+        ticks = self.recorder.ticks
+        limits = ticks.field("truncated")[:, since:].T
+        added = buffer.rewards - raw.T.astype(np.float32)
+        if not added.any():
+            return None
         if added[~limits].any():
             raise RunError(
                 "The stored rewards differ from those the recording wrapper saw, so something "
                 "above it changes rewards. It must be the outermost wrapper."
             )
-        kept = limits & failed if self.design.settles_truncation else limits
+        settles = self.design.settles_truncation
+        kept = limits & ticks.field("failed")[:, since:].T if settles else limits
         return np.where(kept, added, 0.0)
 
-    def _replayed(self, ticks: list[Tick], count: int) -> np.ndarray:
-        """Drive the design through all ticks; return the rewards of the last `count`."""
-        paid = []
-        for k, tick in enumerate(ticks):
-            # the border was driven with the rollout before, unless it is a reset
-            if tick.batch is not None and k > 0:
-                paid.append(self.design.step(tick.batch))
-            if tick.begun.any() and (k > 0 or tick.batch is None):
-                self.design.begin(tick.begun, tick.start)
-        return np.array(paid[-count:])
+    def _driven_through(self, since: int) -> np.ndarray:
+        """Drive the design through what it has not seen; return the rewards since a tick."""
+        recorder, paid = self.recorder, []
+        everyone = np.ones(recorder.num_envs, bool)
+        if recorder.restarted:
+            self.design.begin(everyone, recorder.start_of(0, 0))
+        ended = recorder.ticks.field("terminated") | recorder.ticks.field("truncated")
+        for index in range(recorder.ticks.count):
+            paid.append(self.design.step(recorder.ticks.tick(index)))
+            begun = ended[:, index]
+            if begun.any():
+                slot = int(np.argmax(begun))
+                self.design.begin(begun, recorder.start_of(slot, index + 1))
+        return np.array(paid[since:]).T
 
-    def _relabelled(self, border: Tick, steps: list[Tick], raw: np.ndarray) -> np.ndarray:
+    def _relabelled(self, raw: np.ndarray, since: int) -> np.ndarray:
+        recorder, learns = self.recorder, self.design.memory == "model"
+        finished = recorder.finished(since)
+        whole = finished.firsts >= since
+        parts = [finished]
+        if self.design.depends == "row":
+            opened = recorder.unfinished()
+            parts.append(opened._replace(firsts=np.maximum(opened.firsts, since)))
+            whole = np.ones(len(finished.slots) + len(opened.slots), bool)
+        elif not learns:
+            parts = [finished.chosen(whole)]
+            whole = whole[whole]
+        spans = Spans(*map(np.concatenate, zip(*parts, strict=True)))
+        if not learns:
+            spans = spans._replace(firsts=np.maximum(spans.firsts, since))
+        held = spans.firsts >= 0
+        spans, whole = spans.chosen(held), whole[held]
         new = raw.copy()
-        spans = _whole_episodes(border, steps)
         self.whole_episode_share = 0.0
-        if spans:
-            paid = self.design.relabel(gather_episodes(steps, spans))
-            at = 0
-            for span in spans:
-                length = span.last - span.first + 1
-                new[span.first : span.last + 1, span.slot] = paid[at : at + length]
-                at += length
-            self.whole_episode_share = at / raw.size
+        if len(spans.slots):
+            episodes = recorder.gather(spans)
+            if self.design.depends == "episode":
+                whole = whole & ~episodes.failed
+            self._write(new, spans, self.design.relabel(episodes), whole, since)
         return new
+
+    def _write(
+        self, new: np.ndarray, spans: Spans, paid: np.ndarray, whole: np.ndarray, since: int
+    ) -> None:
+        """Put the rewards of the rows that count into the rollout."""
+        slots, ticks = spans.rows()
+        ticks -= since
+        if not whole.all():
+            rows = np.repeat(whole, spans.ends - spans.firsts)
+            slots, ticks, paid = slots[rows], ticks[rows], paid[rows]
+        if len(ticks) and ticks.min() < 0:
+            rows = ticks >= 0
+            slots, ticks, paid = slots[rows], ticks[rows], paid[rows]
+        new[slots, ticks] = paid
+        self.whole_episode_share = len(paid) / new.size
 
     def _warn_if_low(self) -> None:
         if self.whole_episode_share < _LOW_SHARE and not self._warned:
@@ -123,21 +160,6 @@ class OnPolicyRelabeller:
                 "n_steps, best a multiple of the episode's length.",
                 stacklevel=2,
             )
-
-
-def _whole_episodes(border: Tick, steps: list[Tick]) -> list[Span]:
-    """Return the episodes that lie within the rollout and did not fail, in the order they end."""
-    spans = []
-    begun: list[tuple[BoolN, Any]] = [(border.begun, border.start)]
-    begun += [(tick.begun, tick.start) for tick in steps]
-    starts_at = np.array([mask for mask, _ in begun])
-    for slot in range(starts_at.shape[1]):
-        marks = np.flatnonzero(starts_at[:, slot]).tolist()
-        for first, after in itertools.pairwise(marks):
-            batch = steps[after - 1].batch
-            if batch is not None and not batch.failed[slot]:
-                spans.append(Span(slot, first, after - 1, begun[first][1]))
-    return sorted(spans, key=lambda span: (span.last, span.slot))
 
 
 class _RelabelsRewards:
