@@ -1,0 +1,175 @@
+"""What buffers hand to designs that learn, and to those that are driven while collecting."""
+
+import numpy as np
+import pytest
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from rewardloom.baselines.plugs import attach_relabel
+from rewardloom.rewards import make_design
+from rewardloom.rewards.ragged import finished
+from rewardloom.testing import ComponentWorld, reference_rewards, reference_ticks
+
+LEVELS = [
+    {"components": "outcome", "priority": 1, "threshold": 0.0},
+    {"components": ["a", "b"], "name": "steps", "cap": 1.5},
+]
+
+
+class Refitted:
+    """Pays a x the number of refits; one refit per call that brings finished episodes."""
+
+    needs = frozenset({"components", "obs"})
+    memory = "model"
+    relabels = False
+    settles_truncation = False
+
+    def __init__(self, depends):
+        self.depends = depends
+        self.update_model = True
+
+    def bind(self, names, num_slots):
+        self.column = names.index("a")
+        self.refits = 0
+        self.taken = []
+
+    def begin(self, slots, extra=None):
+        pass
+
+    def step(self, batch):
+        return batch.reward
+
+    def relabel(self, episodes):
+        done = finished(episodes)
+        bounds = episodes.offsets
+        for e in np.flatnonzero(done):
+            self.taken.append(episodes.obs[bounds[e] : bounds[e + 1]])
+        self.refits += bool(done.any())
+        return self.refits * episodes.components[:, self.column]
+
+    def diagnostics(self):
+        return {"taken": float(len(self.taken))}
+
+    def summary(self):
+        return {}
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+def ppo(design, *, n_steps=5, length=30, n_envs=2):
+    venv = DummyVecEnv([lambda: ComponentWorld(length)] * n_envs)
+    model = PPO(
+        "MlpPolicy",
+        venv,
+        n_steps=n_steps,
+        batch_size=n_steps * n_envs,
+        n_epochs=1,
+        policy_kwargs={"net_arch": [8]},
+        seed=0,
+        device="cpu",
+    )
+    attach_relabel(model, design)
+    seen = []
+    compute = model.rollout_buffer.compute_returns_and_advantage
+
+    def noted(last_values, dones):
+        ticks = model.rollout_buffer.relabeller.recorder.ticks
+        since = ticks.count - n_steps
+        kept = {k: ticks.field(k)[:, since:].copy() for k in ("reward", "truncated")}
+        kept["components"] = np.array([ticks.tick(since + t).components for t in range(n_steps)])
+        compute(last_values, dones)
+        seen.append({**kept, "paid": model.rollout_buffer.rewards.copy()})
+
+    model.rollout_buffer.compute_returns_and_advantage = noted
+    return model, seen
+
+
+@pytest.mark.filterwarnings("ignore:Only .* of the rollout's steps:UserWarning")
+@pytest.mark.parametrize("depends", ["row", "episode"])
+def test_every_finished_episode_is_taken_in_once_and_whole_across_rollouts(depends):
+    """Episodes of up to 30 steps, rollouts of 5: most cross several borders."""
+    design = Refitted(depends)
+    model, _ = ppo(design)
+    model.learn(1000)
+    starts = [episode[0] for episode in design.taken]
+    assert all((start == np.round(start)).all() for start in starts)  # resets are on whole numbers
+    inner = np.concatenate([episode[1:] for episode in design.taken if len(episode) > 1])
+    assert not (inner == np.round(inner)).all(1).any()
+    lengths = [len(episode) for episode in design.taken]
+    assert max(lengths) > 15
+    assert 1000 - 2 * 30 <= sum(lengths) <= 1000
+
+
+def test_a_learned_row_design_pays_every_row_with_its_newest_model():
+    design = Refitted("row")
+    model, seen = ppo(design)
+    model.learn(300)
+    assert len(seen) == 30
+    for rollout in seen:
+        plain = ~rollout["truncated"].T
+        column = rollout["components"][:, :, 0]
+        ratio = rollout["paid"][plain] / column[plain]
+        np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert seen[-1]["paid"][0, 0] / seen[-1]["components"][0, 0, 0] == pytest.approx(
+        design.refits, rel=1e-4
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Only .* of the rollout's steps:UserWarning")
+def test_a_learned_episode_design_leaves_cut_episodes_raw():
+    model, seen = ppo(Refitted("episode"), n_steps=5, length=30)
+    model.learn(200)
+    raw = [np.isclose(r["paid"], r["reward"].T, atol=1e-5) for r in seen]
+    assert np.mean(raw) > 0.7
+
+
+def test_a_causal_design_is_paid_in_the_buffer_what_it_pays_online():
+    """A gate with clawback, driven while SB3 collects; episodes go on across rollouts."""
+    causal = {"levels": LEVELS, "emit": "causal", "on_truncation": "settle"}
+    model, seen = ppo(make_design("gate", **causal), n_steps=5, length=12)
+    actions = []
+    step_async = model.env.step_async
+
+    def noted(values):
+        actions.append(np.array(values))
+        step_async(values)
+
+    model.env.step_async = noted
+    model.learn(200)
+    ticks = reference_ticks(lambda: ComponentWorld(12), 2, np.array(actions), seed=0)
+    want = reference_rewards(
+        make_design("gate", **causal), ticks, ComponentWorld.reward_components, 2
+    )
+    got = np.concatenate([rollout["paid"] for rollout in seen])
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_envs", [1, 2])
+def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs):
+    design = Refitted("row")
+    model = DQN(
+        "MlpPolicy",
+        DummyVecEnv([ComponentWorld] * n_envs),
+        buffer_size=100 * n_envs,
+        learning_starts=10_000,
+        batch_size=16,
+        policy_kwargs={"net_arch": [8]},
+        seed=0,
+        device="cpu",
+    )
+    attach_relabel(model, design)
+    model.learn(150 * n_envs)  # the ring turns over
+    buffer = model.replay_buffer
+    first = buffer.rewards[buffer._valid]
+    buffer.sample(8)
+    paid = buffer.rewards[buffer._valid]
+    column = buffer._steps["components"][:, :, 0][buffer._valid]
+    np.testing.assert_allclose(paid, design.refits * column, rtol=1e-5)
+    assert not np.allclose(first, paid)
+    taken = len(design.taken)
+    buffer.sample(8)
+    assert len(design.taken) == taken  # stored rows are not learned from again
