@@ -103,13 +103,17 @@ class DesignVecReward(VecEnvWrapper):
 
     def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return copies of the infos with the raw rewards and what the design did."""
-        columns = {key: values.tolist() for key, values in self.design.summary().items()}
-        raws = batch.reward.tolist()
-        annotated = []
-        for i, info in enumerate(infos):
-            copy = {**info, self.design_name: {key: row[i] for key, row in columns.items()}}
-            self._raw_returns[i] += copy.setdefault("raw_reward", raws[i])
+        columns = self.design.summary()
+        keys = list(columns)
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        if not keys:
+            rows = ((),) * len(infos)
+        annotated, carried = [], []
+        for info, row, raw in zip(infos, rows, batch.reward.tolist(), strict=True):
+            copy = {**info, self.design_name: dict(zip(keys, row, strict=True))}
+            carried.append(copy.setdefault("raw_reward", raw))
             annotated.append(copy)
+        self._raw_returns += carried
         return annotated
 
     def _close(self, dones: Any, ends: StepBatch, infos: list[dict[str, Any]]) -> None:
