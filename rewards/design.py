@@ -147,6 +147,8 @@ class RewardDesign(Protocol):
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
         """Learn the component names and the number of slots; drop every open episode.
 
+        Plugs give `rewardloom.typing.ComponentNames`, which also says which are terminal.
+
         Raises:
             ConfigError: a component that the design names does not exist.
         """

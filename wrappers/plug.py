@@ -19,9 +19,11 @@ from rewardloom.components import (
     inner_layer,
     reward_component_names,
     sub_env_attributes,
+    terminal_component_names,
 )
 from rewardloom.errors import ComponentError, ConfigError
 from rewardloom.rewards.design import COLUMNS, RewardDesign, check_needs
+from rewardloom.typing import ComponentNames
 from rewardloom.wrappers.batching import RowReader
 
 __all__ = [
@@ -51,7 +53,7 @@ _RESERVED = COLUMNS | {
 }
 
 
-def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
+def require_names(design: RewardDesign, env: Any) -> ComponentNames:
     """Return the components a design reads on `env`; empty if it reads none.
 
     Raises:
@@ -63,7 +65,7 @@ def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
         )
     check_needs(design)
     if "components" not in design.needs:
-        return ()
+        return ComponentNames(())
     names = reward_component_names(env)
     if not names:
         raise ConfigError(
@@ -71,7 +73,7 @@ def require_names(design: RewardDesign, env: Any) -> tuple[str, ...]:
             "each environment in rewardloom.wrappers.RewardComponents first (make_vec_env: "
             "wrapper_class=; command line: --component NAME=SOURCE)."
         )
-    return names
+    return ComponentNames(names, terminal_component_names(env))
 
 
 def row_readers(

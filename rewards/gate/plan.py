@@ -6,6 +6,7 @@ kind).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.gate.levels import Level
+from rewardloom.typing import ComponentNames
 
 __all__ = ["GatePlan", "compile_levels"]
 
@@ -66,10 +68,13 @@ class GatePlan(NamedTuple):
 def compile_levels(levels: Sequence[Level], names: Sequence[str]) -> GatePlan:
     """Return the plan of levels on components in the order of `names`.
 
+    Terminal components, as `ComponentNames` says, are read at their last step by every aggregation.
+
     Raises:
-        ConfigError: a level names a component that does not exist; names the nearest.
+        ConfigError: a level names a component that does not exist (names the nearest), or takes the
+            mean, max or min of terminal and other components together.
     """
-    levels = tuple(levels)
+    levels = tuple(_reading_terminals_last(level, names) for level in levels)
     select = np.zeros((len(names), len(levels)))
     for i, level in enumerate(levels):
         for name in level.components:
@@ -103,6 +108,20 @@ def compile_levels(levels: Sequence[Level], names: Sequence[str]) -> GatePlan:
         kind_levels=kind_levels,
         kind_sum=(kind_level[:, None] == kind_levels[None, :]).astype(np.float64),
     )
+
+
+def _reading_terminals_last(level: Level, names: Sequence[str]) -> Level:
+    terminal = names.terminal if isinstance(names, ComponentNames) else frozenset()
+    found = terminal.intersection(level.components)
+    if not found or level.scope == "step" or level.aggregation in ("last", "sum"):
+        return level
+    if len(found) < len(level.components):
+        raise ConfigError(
+            f"Level {level.name!r} takes the {level.aggregation} of {sorted(found)}, known only at "
+            f"the last step, and of {sorted(set(level.components) - found)}. Put the former into "
+            'a level of their own, or use aggregation="last" or "sum".'
+        )
+    return dataclasses.replace(level, aggregation="last")
 
 
 def _bound(level: Level) -> float:

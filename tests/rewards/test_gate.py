@@ -19,6 +19,8 @@ from rewardloom.rewards import (
     make_design,
 )
 from rewardloom.testing import COMPONENTS, ComponentWorld, reference_rewards, reference_ticks
+from rewardloom.typing import ComponentNames
+from rewardloom.wrappers import GateReward
 
 NAMES = ("outcome", "format", "tool", "edit")
 SWE = (
@@ -438,3 +440,31 @@ def test_arrays_that_do_not_fit_are_refused():
     table[1, 2] = np.nan
     with pytest.raises(ComponentError, match="'tool' is nan in row 1"):
         gate_episodes(table, np.array([0, 2]), SWE, NAMES)
+
+
+@pytest.mark.parametrize("aggregation", ["last", "max", "min", "mean"])
+@pytest.mark.parametrize("outcome", [-1.0, 1.0])
+def test_terminal_components_are_read_at_their_last_step_only(aggregation, outcome):
+    """The zeros before it would open a gate at -0.5 under max, and close one at 0.5 under min."""
+    levels = [
+        Level("outcome", priority=1, threshold=-0.5, aggregation=aggregation),
+        Level("a", name="steps"),
+    ]
+    names = ComponentNames(("a", "outcome"), terminal=("outcome",))
+    table = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, outcome]])
+    found = gate_episodes(table, np.array([0, 3]), levels, names)
+    opened = outcome > 0
+    np.testing.assert_array_equal(found.reward, [opened, opened, opened + outcome])
+    design = GateDesign(levels)
+    design.bind(names, 1)
+    episodes = episode_batch([[0.0] * 3], [table])
+    assert design.relabel(episodes)[-1] == 3 * opened + outcome
+
+
+def test_a_plug_says_which_components_are_terminal_and_mixed_levels_are_refused():
+    levels = [
+        Level(["a", "outcome"], name="mixed", priority=1, threshold=0.0, aggregation="max"),
+        Level("b"),
+    ]
+    with pytest.raises(ConfigError, match="'mixed' takes the max of \\['outcome'\\]"):
+        GateReward(ComponentWorld(), levels)
