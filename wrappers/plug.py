@@ -50,6 +50,8 @@ _RESERVED = COLUMNS | {
     "terminal_observation",
     "infra_failure",
     "action_mask",
+    "inactive",
+    "awaits_reset",
 }
 
 

@@ -3,6 +3,7 @@
 - `InfoReader`: what a design needs of one step or of the resets.
 - `split_dones`: how the episodes of one step ended.
 - `reset_infos`: the infos of the episodes that have just begun.
+- `begun_slots`: where an episode begins after a step.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from rewardloom.wrappers.plug import (
     row_readers,
 )
 
-__all__ = ["Columns", "Endings", "InfoReader", "reset_infos", "split_dones"]
+__all__ = ["Columns", "Endings", "InfoReader", "begun_slots", "reset_infos", "split_dones"]
 
 Columns = Mapping[str, Callable[[Any, dict[str, Any]], Any]]
 """info column -> function (obs, info) -> value, for what the world does not write."""
@@ -67,6 +68,19 @@ def reset_infos(venv: VecEnv) -> Infos:
     return venv.reset_infos
 
 
+def begun_slots(dones: Any, infos: Infos) -> BoolN:
+    """Return the (N,) slots whose next step is the first of an episode.
+
+    They are those that ended, except that the slot of an agent that left a running game
+    (`ParallelToVecEnv`) begins only after its last idle step.
+    """
+    begun = np.array(dones, bool)
+    if any("inactive" in info or "awaits_reset" in info for info in infos):
+        begun |= [info.get("inactive", False) for info in infos]
+        begun &= [not info.get("awaits_reset", False) for info in infos]
+    return begun
+
+
 class InfoReader:
     """Reads the components and columns that one design needs of one VecEnv.
 
@@ -90,13 +104,13 @@ class InfoReader:
         self.obs_rows, self._action_rows = row_readers(
             design, venv.observation_space, venv.action_space
         )
-        self._active = np.ones(venv.num_envs, bool)
+        self._everyone = np.ones(venv.num_envs, bool)
         self._getter = itemgetter(*self.names) if self.names else None
         self._columns = dict(columns or {})
         self._wanted = extra_columns(design.needs)
 
     def components(self, infos: Infos, tick: int) -> F64NK:
-        """Return the components of one step, (N, K) float64.
+        """Return the components of one step, (N, K) float64; 0 where a slot was inactive.
 
         Raises:
             ComponentError: one is missing, unexpected or not finite.
@@ -105,6 +119,9 @@ class InfoReader:
             return np.zeros((len(infos), 0))
         values = np.empty((len(infos), len(self.names)))
         for i, info in enumerate(infos):
+            if "inactive" in info:
+                values[i] = 0.0
+                continue
             values[i] = read_components(
                 info, self.names, self._getter, lambda i=i: f"step {tick} of environment {i}"
             )
@@ -124,6 +141,8 @@ class InfoReader:
         obs, rewards, dones, infos = step
         needs = self._design.needs
         ends = split_dones(dones, infos)
+        idle = any("inactive" in info for info in infos)
+        active = np.array(["inactive" not in i for i in infos]) if idle else self._everyone
         action = next_obs = extra = None
         if needs - {"components"}:
             reached = self.final_obs(obs, dones, infos)
@@ -136,7 +155,7 @@ class InfoReader:
             np.array(rewards, np.float64),
             self.components(infos, tick),
             *ends[:2],
-            self._active,
+            active,
             ends.failed,
             previous,
             action,
@@ -164,7 +183,10 @@ class InfoReader:
         """
         if not self._wanted:
             return None
-        rows = range(len(infos)) if slots is None else np.flatnonzero(slots).tolist()
+        if slots is None:
+            rows = [i for i, info in enumerate(infos) if "inactive" not in info]
+        else:
+            rows = np.flatnonzero(slots).tolist()
         extra = {}
         for column in self._wanted:
             extra[column] = _column(

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from rewardloom.baselines.plugs.infos import (
     Columns,
     InfoReader,
+    begun_slots,
     reset_infos,
 )
 from rewardloom.errors import ConfigError
@@ -68,7 +69,6 @@ class DesignVecReward(VecEnvWrapper):
         self.design_name = name
         self._reader = InfoReader(design, venv, columns)
         design.bind(self._reader.names, self.num_envs)
-        self._active = np.ones(self.num_envs, bool)
         self._raw_returns = np.zeros(self.num_envs)
         self._actions: Any = None
         self._obs: Any = None
@@ -78,7 +78,7 @@ class DesignVecReward(VecEnvWrapper):
         """Start an episode in every environment; what the design had open is dropped."""
         obs = self.venv.reset()
         self._raw_returns[:] = 0.0
-        self._begin(self._active, obs)
+        self._begin(np.ones(self.num_envs, bool), obs)
         return obs
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -96,7 +96,9 @@ class DesignVecReward(VecEnvWrapper):
         infos = self._annotated(batch, infos)
         if dones.any():
             self._close(dones, batch, infos)
-            self._begin(np.array(dones, bool), obs)
+        begun = begun_slots(dones, infos)
+        if begun.any():
+            self._begin(begun, obs)
         elif "obs" in self.design.needs:
             self._obs = self._reader.obs_rows.batch(obs, copy=True)
         return obs, paid, dones, infos
