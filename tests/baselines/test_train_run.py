@@ -276,8 +276,11 @@ def test_other_peoples_files_are_never_replaced(tmp_path):
         ({"algo_kwargs": {"target_kl": "x"}}, "target_kl must be a number or null"),
         ({"algo_kwargs": {"use_sde": 1}}, "use_sde must be true or false"),
         ({"algo_kwargs": {"clip_range": [1]}}, "clip_range must be a number or a schedule"),
-        ({"world": "NetHackScore-v0"}, "'rewardloom:rewardloom/NetHackScore-v0'"),
-        ({"world": "NetHackScor-v0"}, "'rewardloom:rewardloom/NetHackScore-v0'"),
+        ({"world": "NetHackStaircase2-v0"}, "'rewardloom:rewardloom/NetHackStaircase2-v0'"),
+        (
+            {"world": "NetHackStaircase3Continua-v0"},
+            "'rewardloom:rewardloom/NetHackStaircase3Continual-v0'",
+        ),
         (
             {"wrappers": ["nowhere_at_all:Thing"]},
             "Cannot import the wrapper 'nowhere_at_all:Thing'",

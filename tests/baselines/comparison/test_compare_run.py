@@ -108,7 +108,10 @@ def test_ctrl_c_stops_the_children_and_resume_finishes(tmp_path):
         (("CartPole-v1", "--seed", "3", "--out", "x"), "compare takes --seeds"),
         (("CartPole-v1", "--design", "count", "--out", "x"), "compare takes --arm"),
         (("CartPole-v9", "--arm", "a", "--steps", "9", "--out", "x"), "CartPole"),
-        (("NetHackScore-v0", "--arm", "a", "--steps", "9", "--out", "x"), "rewardloom:rewardloom/"),
+        (
+            ("NetHackStaircase2-v0", "--arm", "a", "--steps", "9", "--out", "x"),
+            "rewardloom:rewardloom/",
+        ),
         (("CartPole-v1", "--arm", "a", "--success-level", "x", "--out", "x"), "--success-level"),
         (("--resume", "x", "--steps", "9"), "takes the settings from the folder"),
         (("--resume", "nowhere"), "holds no comparison"),
