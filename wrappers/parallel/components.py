@@ -29,7 +29,8 @@ class RewardComponents(BaseParallelWrapper):
         if not isinstance(env, ParallelEnv):
             raise ConfigError(
                 "RewardComponents of rewardloom.wrappers.parallel takes a PettingZoo ParallelEnv, "
-                f"got {type(env).__name__}."
+                f"got {type(env).__name__}. Convert an AECEnv with "
+                "pettingzoo.utils.conversions.aec_to_parallel."
             )
         super().__init__(env)
         inner = reward_component_names(env)
