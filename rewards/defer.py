@@ -61,7 +61,7 @@ class DeferDesign:
         """See `RewardDesign.relabel`."""
         paid = np.zeros_like(episodes.reward)
         starts, ends = episodes.offsets[:-1], episodes.offsets[1:]
-        filled = ends > starts
+        filled = (ends > starts) & (episodes.terminated | episodes.truncated)
         if filled.any():
             paid[ends[filled] - 1] = np.add.reduceat(episodes.reward, starts[filled])
         return paid

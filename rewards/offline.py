@@ -24,8 +24,9 @@ def relabel(design: RewardDesign, episodes: EpisodeBatch, names: Sequence[str] =
     """Return what `design` pays on recorded episodes: E arrays of shape (T_e,), float64.
 
     A design that learns takes the episodes in, each once, trains when its schedule says so, and
-    pays with its newest model. Episodes that are neither terminated nor truncated keep their
-    rewards where a design looks at whole episodes.
+    pays with its newest model. An episode that is neither terminated nor truncated is still open:
+    it is paid what `step` would have paid so far, or keeps its rewards where a payment depends on
+    the whole episode.
 
     Args:
         design: Bound to `names` here; what it had open is dropped.
@@ -49,8 +50,7 @@ def relabel(design: RewardDesign, episodes: EpisodeBatch, names: Sequence[str] =
     _check_rows(episodes)
     _check_given(design, episodes, names)
     design.bind(tuple(names), 1)
-    paid = design.relabel(episodes)
-    return np.split(paid, episodes.offsets[1:-1])
+    return np.split(design.relabel(episodes), episodes.offsets[1:])[:-1]
 
 
 def _check_rows(episodes: EpisodeBatch) -> None:
