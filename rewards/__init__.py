@@ -14,5 +14,6 @@ from rewardloom.rewards.gate import gate_episodes as gate_episodes
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.offline import relabel as relabel
+from rewardloom.rewards.redistribute import RedistributeDesign as RedistributeDesign
 from rewardloom.rewards.scale import ScaleDesign as ScaleDesign
 from rewardloom.rewards.weight import WeightDesign as WeightDesign

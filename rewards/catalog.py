@@ -72,6 +72,12 @@ DESIGNS: dict[str, DesignEntry] = {
             ]
         },
     ),
+    "redistribute": DesignEntry(
+        "rewardloom.rewards.redistribute:RedistributeDesign",
+        "RedistributeReward",
+        "the episode's return, spread over its steps",
+        {"mode": "difference", "score": "a"},
+    ),
     "intrinsic": DesignEntry(
         "rewardloom.rewards.intrinsic.design:IntrinsicDesign",
         "IntrinsicReward",

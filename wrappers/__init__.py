@@ -9,5 +9,6 @@ from rewardloom.wrappers.design import DesignReward as DesignReward
 from rewardloom.wrappers.gate import GateReward as GateReward
 from rewardloom.wrappers.intrinsic import IntrinsicReward as IntrinsicReward
 from rewardloom.wrappers.offline import relabel_minari as relabel_minari
+from rewardloom.wrappers.redistribute import RedistributeReward as RedistributeReward
 from rewardloom.wrappers.scale import ScaleReward as ScaleReward
 from rewardloom.wrappers.weight import WeightReward as WeightReward
