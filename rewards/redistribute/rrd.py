@@ -1,104 +1,83 @@
-"""`RateModel`: a reward per step whose episode means match the returns; needs torch."""
+"""`RateModel`: a reward per step whose means over an episode match its return; needs torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from rewardloom.rewards.learning.networks import (
-    Standardizer,
-    checked_device,
-    mlp,
-    predict,
-    to_cpu,
-)
+from rewardloom.rewards.learning.networks import mlp
 from rewardloom.rewards.learning.store import StoredEpisodes
 from rewardloom.rewards.ragged import episode_sums
-from rewardloom.rewards.redistribute.settings import Learning
+from rewardloom.rewards.redistribute.regressor import Regressor
 from rewardloom.typing import F64T, I64E1
 
 __all__ = ["RateModel"]
 
 
-class RateModel:
+class RateModel(Regressor):
     r"""Randomized return decomposition: min E[(R / T - mean_{t in I} r^(x_t))^2], |I| = K.
 
-    Ren et al. 2022 (arXiv 2111.13485), equation 5, divided by T; `unbiased` subtracts the variance
-    that drawing K steps adds to the loss. The K steps are drawn with replacement. Targets are
-    divided by the root mean square of R / T in the episodes of the first refit, a constant from
-    then on, and so are inputs by their deviation there.
+    Ren et al. 2022 (Learning Long-Term Reward Redistribution via Randomized Return Decomposition),
+    divided by T; `unbiased` subtracts the variance that drawing K steps adds to the loss. Steps are
+    drawn without replacement, all T of them where T <= K. Targets are divided by the root mean
+    square of R / T in the episodes of the first refit.
 
     Args:
         width: Inputs per step.
         settings: Sizes and rates.
     """
 
-    def __init__(self, width: int, settings: Learning):
-        self.width = width
-        self._settings = settings
-        self._device = checked_device(settings.device)
-        self._standardizer = Standardizer(width)
-        layers = mlp([width, *settings.hidden, 1], seed=settings.seed)
-        self._net = nn.Sequential(self._standardizer, layers, nn.Flatten(0)).to(self._device)
-        self._optimizer = torch.optim.Adam(layers.parameters(), lr=settings.learning_rate)
-        self._scale = 1.0
+    def build(self) -> nn.Module:
+        """See `Regressor.build`."""
+        settings = self.settings
+        layers = mlp([self.width, *settings.hidden, 1], seed=settings.seed)
+        return nn.Sequential(layers, nn.Flatten(0))
 
     def prepare(self, held: StoredEpisodes) -> None:
         """See `ReturnModel.prepare`."""
-        self._standardizer.fit(held.inputs)
+        self.standardizer.fit(held.inputs)
         targets = held.returns / np.diff(held.offsets)
-        self._scale = float(np.sqrt(np.mean(targets**2))) or 1.0
+        self.scale = float(np.sqrt(np.mean(targets**2))) or 1.0
 
-    def fit(self, held: StoredEpisodes, rng: np.random.Generator) -> float:
-        """See `ReturnModel.fit`."""
-        settings = self._settings
-        lengths = np.diff(held.offsets)
-        inputs = torch.from_numpy(held.inputs).to(self._device)
-        targets = (held.returns / lengths / self._scale).astype(np.float32)
-        total = torch.zeros((), device=self._device)
-        for _ in range(settings.gradient_steps):
-            chosen = rng.integers(len(lengths), size=settings.episodes_per_batch)
-            drawn = rng.random((len(chosen), settings.subset)) * lengths[chosen, None]
-            rows = drawn.astype(np.int64) + held.offsets[chosen, None]
-            total += self._gradient_step(
-                inputs[torch.from_numpy(rows).to(self._device)],
-                torch.from_numpy(targets[chosen]).to(self._device),
-            )
-        return float(total) / settings.gradient_steps
+    def loss(
+        self, held: StoredEpisodes, inputs: torch.Tensor, chosen: np.ndarray, rng: Any
+    ) -> torch.Tensor:
+        """See `Regressor.loss`."""
+        lengths = np.diff(held.offsets)[chosen]
+        drawn, valid = _draw(lengths, self.settings.subset, rng)
+        rows = torch.from_numpy((drawn + held.offsets[chosen, None]).ravel()).to(self.device)
+        mask = torch.from_numpy(valid).to(self.device)
+        rates = self.net[1](inputs[rows]).reshape(drawn.shape) * mask
+        counts = mask.sum(1)
+        means = rates.sum(1) / counts
+        loss = ((means - self.targets(held.returns[chosen] / lengths)) ** 2).mean()
+        if self.settings.unbiased:
+            squares = (((rates - means[:, None]) ** 2) * mask).sum(1)
+            missing = 1.0 - counts / torch.from_numpy(lengths).to(self.device)
+            loss = loss - (squares / (counts - 1).clamp(min=1) / counts * missing).mean()
+        return loss
 
     def rates(self, inputs: np.ndarray) -> F64T:
         """Return r^ of each row, (T,)."""
-        return predict(self._net, inputs, self._device) * self._scale
+        with torch.no_grad():
+            return self.unscaled(self.net[1](self.standardized(inputs)))
 
     def returns(self, inputs: np.ndarray, offsets: I64E1) -> F64T:
         """See `ReturnModel.returns`: the sums of the rates."""
         return episode_sums(self.rates(inputs), offsets)
 
-    def state_dict(self) -> dict[str, Any]:
-        """See `ReturnModel.state_dict`."""
-        return {
-            "net": to_cpu(self._net.state_dict()),
-            "optimizer": to_cpu(self._optimizer.state_dict()),
-            "scale": self._scale,
-        }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `ReturnModel.load_state_dict`."""
-        self._net.load_state_dict(state["net"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scale = state["scale"]
-
-    def _gradient_step(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        episodes, subset = inputs.shape[:2]
-        rates = self._net(inputs.reshape(episodes * subset, -1)).reshape(episodes, subset)
-        loss = ((rates.mean(1) - targets) ** 2).mean()
-        if self._settings.unbiased:
-            loss = loss - rates.var(1).mean() / subset
-        self._optimizer.zero_grad()
-        loss.backward()
-        self._optimizer.step()
-        return loss.detach()
+def _draw(lengths: np.ndarray, subset: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return steps (E, K) drawn without replacement, 0 where not valid, and which are valid."""
+    longest = int(lengths.max())
+    keys = rng.random((len(lengths), longest))
+    keys[np.arange(longest) >= lengths[:, None]] = 2.0
+    if longest > subset:
+        drawn = np.argpartition(keys, subset - 1, axis=1)[:, :subset]
+    else:
+        drawn = np.tile(np.arange(longest), (len(lengths), 1))
+    valid = drawn < lengths[:, None]
+    return np.where(valid, drawn, 0), valid
