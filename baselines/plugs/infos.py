@@ -75,7 +75,7 @@ def begun_slots(dones: Any, infos: Infos) -> BoolN:
     (`ParallelToVecEnv`) begins only after its last idle step.
     """
     begun = np.array(dones, bool)
-    if any("inactive" in info or "awaits_reset" in info for info in infos):
+    if _any_has(infos, "inactive") or _any_has(infos, "awaits_reset"):
         begun |= [info.get("inactive", False) for info in infos]
         begun &= [not info.get("awaits_reset", False) for info in infos]
     return begun
@@ -141,7 +141,7 @@ class InfoReader:
         obs, rewards, dones, infos = step
         needs = self._design.needs
         ends = split_dones(dones, infos)
-        idle = any("inactive" in info for info in infos)
+        idle = _any_has(infos, "inactive")
         active = np.array(["inactive" not in i for i in infos]) if idle else self._everyone
         action = next_obs = extra = None
         if needs - {"components"}:
@@ -210,6 +210,14 @@ class InfoReader:
         if key in info or may_lack(column, at_reset=at_reset):
             return info.get(key, None if column == "checks" else 0.0)
         raise column_error(column, self._design, f"step {tick} of environment {index}")
+
+
+def _any_has(infos: Infos, key: str) -> bool:
+    """Return whether any info has a key; a plain loop takes half the time of any(...)."""
+    for info in infos:  # noqa: SIM110
+        if key in info:
+            return True
+    return False
 
 
 def _column(values: dict[int, Any], count: int) -> np.ndarray:
