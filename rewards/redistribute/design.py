@@ -159,20 +159,27 @@ class RedistributeDesign:
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
         active = batch.active
-        raw = np.where(active, batch.reward, 0.0)
+        seen = int(np.count_nonzero(active))
+        raw = batch.reward.copy() if seen == len(active) else np.where(active, batch.reward, 0.0)
         if self.relabels:
             return raw
-        beta = self.current_beta
         ended = (batch.terminated | batch.truncated) & active
-        closed = ended & self._settled(batch.terminated, batch.truncated, batch.failed)
-        paid = blend(raw, self._payer.online(batch, raw, closed), beta)
-        self._left += raw - paid
-        settlement = np.where(closed, self._left, 0.0) if self._settles_sum else self._zeros
-        paid = paid + settlement
+        some_ended = np.count_nonzero(ended) > 0
+        closed = ended
+        if some_ended:
+            closed = ended & self._settled(batch.terminated, batch.truncated, batch.failed)
+        paid = blend(raw, self._payer.online(batch, raw, closed), self.current_beta)
+        settlement = self._zeros
+        if self._settles_sum:
+            self._left += raw
+            self._left -= paid
+            if some_ended:
+                settlement = np.where(closed, self._left, 0.0)
+                paid = paid + settlement
         self._shown = {"change": paid - raw, "settlement": settlement}
-        self._seen_steps += int(np.count_nonzero(active))
+        self._seen_steps += seen
         self._learn(batch, ended)
-        if ended.any():
+        if some_ended:
             self.begin(ended)
         return paid
 

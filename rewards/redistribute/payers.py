@@ -99,8 +99,8 @@ class ScoreColumn:
                 if self.name is None
                 else f"The episodes come without the column {self.name!r}; give it in extra."
             )
-        scores = np.asarray(values, np.float64)
-        if rows is not None and not rows.all():
+        scores = np.array(values, np.float64)
+        if rows is not None and np.count_nonzero(rows) < len(rows):
             scores = np.where(rows, scores, 0.0)
         check_scores(scores, self.name or "scores")
         return scores
@@ -110,7 +110,7 @@ class ScoreColumn:
         value = (extra or {}).get(str(self.name))
         if value is None:
             return np.zeros(count)
-        return np.asarray(value, np.float64)
+        return np.array(value, np.float64)
 
 
 class Payer:
@@ -273,7 +273,9 @@ class DifferencePayer(Payer):
 
     def online(self, batch: StepBatch, raw: F64N, closed: BoolN) -> F64N:
         """See `Payer.online`."""
-        scores = np.where(batch.active, self._column.read(batch, batch.active), self._last)
+        scores, active = self._column.read(batch, batch.active), batch.active
+        if np.count_nonzero(active) < len(active):
+            scores = np.where(active, scores, self._last)
         change = scores - self._last
         self._last = scores
         return change
@@ -302,11 +304,15 @@ class PotentialPayer(Payer):
 
     def online(self, batch: StepBatch, raw: F64N, closed: BoolN) -> F64N:
         """See `Payer.online`."""
-        reached = self._column.read(batch, batch.active)
-        after = np.where(closed, 0.0, reached)
-        paid = raw + np.where(batch.active, self._gamma * after - self._last, 0.0)
-        self._last = np.where(batch.active, after, self._last)
-        return paid
+        after, active = self._column.read(batch, batch.active), batch.active
+        if np.count_nonzero(closed):
+            after = np.where(closed, 0.0, after)
+        change = self._gamma * after - self._last
+        if np.count_nonzero(active) < len(active):
+            change[~active] = 0.0
+            after = np.where(active, after, self._last)
+        self._last = after
+        return raw + change
 
     def offline(self, episodes: EpisodeBatch, closed: BoolE) -> F64T:
         """See `Payer.offline`."""

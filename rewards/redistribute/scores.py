@@ -111,7 +111,7 @@ def potential_shaping(
 def check_scores(scores: np.ndarray, column: str) -> None:
     """Raise `ComponentError` that names the column and first row of a score that is not finite."""
     finite = np.isfinite(scores)
-    if not finite.all():
+    if np.count_nonzero(finite) < len(finite):
         row = int(np.argmin(finite))
         raise ComponentError(
             f"The score {column!r} is {scores[row]} in row {row}. Scores must be finite numbers: "
