@@ -11,6 +11,10 @@ from rewardloom.rewards.design import episode_batch as episode_batch
 from rewardloom.rewards.gate import GateDesign as GateDesign
 from rewardloom.rewards.gate import Level as Level
 from rewardloom.rewards.gate import gate_episodes as gate_episodes
+from rewardloom.rewards.heron import Factor as Factor
+from rewardloom.rewards.heron import HeronDesign as HeronDesign
+from rewardloom.rewards.heron import PreferenceLearning as PreferenceLearning
+from rewardloom.rewards.heron import hierarchical_preferences as hierarchical_preferences
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.offline import relabel as relabel

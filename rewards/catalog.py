@@ -78,6 +78,17 @@ DESIGNS: dict[str, DesignEntry] = {
         "the episode's return, spread over its steps",
         {"mode": "difference", "score": "a"},
     ),
+    "heron": DesignEntry(
+        "rewardloom.rewards.heron:HeronDesign",
+        "HeronReward",
+        "learned from preferences that a ranking of the components gives",
+        {
+            "ranking": [{"component": "a"}, {"component": "c", "sign": -1}, {"component": "b"}],
+            "margins": 0.5,
+            "center": "mean",
+            "learning": {"first_refit": 20, "refit_every": 30, "gradient_steps": 5, "pairs": 200},
+        },
+    ),
     "intrinsic": DesignEntry(
         "rewardloom.rewards.intrinsic.design:IntrinsicDesign",
         "IntrinsicReward",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["add_config_arguments", "add_parser", "config_settings", "run"]
 
 _PLAIN = ("world", "steps", "algo", "num_envs", "seed", "device", "torch_threads",
-          "checkpoint_every", "keep_checkpoints", "eval_episodes")  # fmt: skip
+          "checkpoint_every", "keep_checkpoints", "eval_episodes",
+          "eval_deterministic")  # fmt: skip
 
 
 def add_parser(subparsers: Any) -> None:
@@ -65,6 +66,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint-every", type=step_count, metavar="N", help="steps (a tenth of --steps)")
     add("--keep-checkpoints", type=int, metavar="N", help="how many stay on disk (2)")
     add("--eval-episodes", type=int, metavar="N", help="episodes of the final evaluation (20)")
+    add("--eval-deterministic", action="store_true", default=None,
+        help="score the most probable actions instead of drawn ones")  # fmt: skip
 
 
 def config_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -24,7 +24,12 @@ __all__ = ["CompareConfig", "available_cores", "parse_arm"]
 _WHERE = "in CompareConfig"
 _OWN = ("arms", "seeds", "jobs", "success_level")
 _PER_RUN = ("seed", "designs")
-_EQUAL = ("world", "steps", "eval_episodes")  # unequal ones would make the arms incomparable
+_EQUAL = (
+    "world",
+    "steps",
+    "eval_episodes",
+    "eval_deterministic",
+)  # unequal ones would make the arms incomparable
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NEXT_DESIGN = re.compile(r"\+(?=[a-z][a-z0-9_]*(?:[:+]|$))")  # not the plus of 1e+5
 

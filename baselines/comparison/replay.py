@@ -88,7 +88,7 @@ def _record(model: Agent, config: TrainConfig, mode: str, target: Path) -> Repla
     env = make_world(config, render_mode=mode)
     try:
         frames = Frames(to_picture if mode == "rgb_array" else str)
-        steps, raw_return, ended = _play(env, model, frames.add)
+        steps, raw_return, ended = _play(env, model, frames.add, config.eval_deterministic)
         frames.close()
     finally:
         env.close()
@@ -103,7 +103,10 @@ def _record(model: Agent, config: TrainConfig, mode: str, target: Path) -> Repla
 
 
 def _play(
-    env: gym.Env[Any, Any], model: Agent, show: Callable[[Callable[[], Any]], None]
+    env: gym.Env[Any, Any],
+    model: Agent,
+    show: Callable[[Callable[[], Any]], None],
+    deterministic: bool,
 ) -> tuple[int, float, bool]:
     """Play one episode; `show` is offered a picture before the first and after every step."""
     obs, _ = env.reset(seed=_SEED)
@@ -112,7 +115,7 @@ def _play(
     raw_return = 0.0
     for step in range(1, _MAX_STEPS + 1):
         extra = {"action_masks": env.get_wrapper_attr("action_masks")()} if masked else {}
-        action, _ = model.predict(obs, deterministic=False, **extra)
+        action, _ = model.predict(obs, deterministic=deterministic, **extra)
         if isinstance(action, np.ndarray) and action.ndim == 0:
             action = action[()]
         obs, reward, terminated, truncated, _ = env.step(action)

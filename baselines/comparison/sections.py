@@ -21,6 +21,7 @@ from rewardloom.baselines.comparison.figures import ARM_COLORS, DASHES, Panel, c
 from rewardloom.baselines.comparison.levels import level_summary, steps_to_level
 from rewardloom.baselines.comparison.results import ArmResult, RunRecord
 from rewardloom.baselines.comparison.statistics import Estimate
+from rewardloom.baselines.training.config import TrainConfig
 
 __all__ = [
     "PLAYER_SCRIPT",
@@ -258,13 +259,19 @@ def settings_list(config: CompareConfig, facts: Mapping[str, Any]) -> str:
         "Algorithm arguments": _mapping(common.algo_kwargs),
         "Environments per run": str(common.num_envs),
         "Device": _code(common.device),
-        "Evaluation": f"{common.eval_episodes} episodes per run, actions sampled as in training",
+        "Evaluation": f"{common.eval_episodes} episodes per run, {_actions(common)}",
         "Compute": (
             f"{duration(facts['wall_seconds'])} of wall time with {config.jobs} runs at a time on "
             f"{facts['cores']} CPU cores; the runs trained for {duration(trained)} together"
         ),
     }
     return _definitions({key: value for key, value in rows.items() if value})
+
+
+def _actions(config: TrainConfig) -> str:
+    if config.eval_deterministic:
+        return "the most probable actions"
+    return "actions sampled as in training"
 
 
 def versions_list(versions: Mapping[str, Any]) -> str:

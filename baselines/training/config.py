@@ -61,6 +61,8 @@ class TrainConfig:
             a tenth of `steps` but at least 5,000 per environment. Rounded up to whole rollouts.
         keep_checkpoints: How many of the latest checkpoints stay on disk, at least 1.
         eval_episodes: Episodes of the final evaluation; 0 leaves it out.
+        eval_deterministic: Whether the final evaluation takes the most probable actions instead of
+            drawing them as in training. With gSDE one drawn noise stays for the whole evaluation.
 
     Raises:
         ConfigError: a value of the wrong type or out of range, an unknown design, two designs
@@ -82,6 +84,7 @@ class TrainConfig:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     eval_episodes: int = 20
+    eval_deterministic: bool = False
 
     def __post_init__(self) -> None:
         """Check every field; the mappings are copied."""
@@ -91,6 +94,8 @@ class TrainConfig:
             value = getattr(self, field)
             if not isinstance(value, str) or not value:
                 raise _mismatch(field, "a name (string)", value)
+        if not isinstance(self.eval_deterministic, bool):
+            raise _mismatch("eval_deterministic", "true or false", self.eval_deterministic)
         if self.algo not in ALGORITHMS:
             raise ConfigError(unknown_name("algo", self.algo, ALGORITHMS, where=_WHERE))
         for field in ("world_kwargs", "components", "algo_kwargs"):

@@ -165,7 +165,11 @@ class _Training:
         evaluation = None
         if self._config.eval_episodes:
             evaluation = evaluate_model(
-                model, self._config, episodes=self._config.eval_episodes, seed=self._config.seed
+                model,
+                self._config,
+                episodes=self._config.eval_episodes,
+                seed=self._config.seed,
+                deterministic=self._config.eval_deterministic,
             )
             write_json(folder.evaluation, evaluation)
         folder.write_status("finished", model.num_timesteps)

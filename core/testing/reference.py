@@ -40,6 +40,7 @@ def reference_ticks(
     *,
     seed: int = 0,
     idle_after_end: bool = False,
+    flat: bool = False,
 ) -> Iterator[Tick]:
     """Step `num_slots` worlds one by one and yield their ticks, the resets first.
 
@@ -48,6 +49,7 @@ def reference_ticks(
         num_slots: N; world i is first reset with seed + i, later without a seed.
         actions: (T, N), what each world does at each tick.
         idle_after_end: True for NEXT_STEP autoreset: a tick without a step follows every end.
+        flat: Give observations and actions as rows of numbers, for designs with "flat" in `needs`.
     """
     worlds = [make_world() for _ in range(num_slots)]
     names = tuple(worlds[0].get_wrapper_attr("reward_components"))
@@ -73,7 +75,7 @@ def reference_ticks(
                 obs[i] = results[i][0]
         begun |= waiting
         waiting = (batch.terminated | batch.truncated) & idle_after_end
-        yield Tick(batch, begun, _extra(infos))
+        yield Tick(_flattened(batch, worlds[0]) if flat else batch, begun, _extra(infos))
 
 
 def reference_rewards(
@@ -110,6 +112,24 @@ def _batch(results: list[Any], obs: list[Any], action: Any, names: tuple[str, ..
         next_obs=_stack(reached),
         extra=_extra(infos),
     )
+
+
+def _flattened(batch: StepBatch, world: gym.Env[Any, Any]) -> StepBatch:
+    """Flatten observations and actions one by one."""
+    seen, done = world.observation_space, world.action_space
+    return batch._replace(
+        obs=_flat_rows(seen, batch.obs, len(batch.reward)),
+        action=_flat_rows(done, batch.action, len(batch.reward)),
+        next_obs=_flat_rows(seen, batch.next_obs, len(batch.reward)),
+    )
+
+
+def _flat_rows(space: gym.Space[Any], values: Any, count: int) -> np.ndarray:
+    rows = []
+    for i in range(count):
+        one = {k: v[i] for k, v in values.items()} if isinstance(values, dict) else values[i]
+        rows.append(gym.spaces.flatten(space, one).astype(np.float32))
+    return np.stack(rows)
 
 
 def _stack(values: list[Any]) -> Any:
