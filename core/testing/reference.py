@@ -128,7 +128,7 @@ def _flat_rows(space: gym.Space[Any], values: Any, count: int) -> np.ndarray:
     rows = []
     for i in range(count):
         one = {k: v[i] for k, v in values.items()} if isinstance(values, dict) else values[i]
-        rows.append(gym.spaces.flatten(space, one).astype(np.float32))
+        rows.append(np.asarray(gym.spaces.flatten(space, one), np.float32))
     return np.stack(rows)
 
 
