@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from rewardloom.baselines.plugs.infos import Columns, InfoReader, reset_infos
+from rewardloom.baselines.plugs.infos import Columns, InfoReader, begun_slots, reset_infos
 from rewardloom.rewards.design import EpisodeBatch, RewardDesign
 from rewardloom.rewards.step_columns import StepColumns
 
@@ -114,8 +114,8 @@ class TickRecorder(VecEnvWrapper):
         self.ticks.append(batch)
         if self._driven is not None:
             self.paid.append(self._driven.step(batch))
-        if dones.any():
-            begun = np.array(dones, bool)
+        begun = begun_slots(dones, infos)
+        if begun.any():
             start = self.start_columns(obs, begun)
             if self._driven is not None:
                 self._driven.begin(begun, start)

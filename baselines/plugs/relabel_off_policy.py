@@ -40,12 +40,14 @@ class Followed(NamedTuple):
         gap: Steps before it were never stored: a callback ended `learn` on them.
         ended: (N,) bool, environments whose episode ends with the step.
         failed: (N,) bool, those that an infrastructure failure ended.
+        idle: (N,) bool, slots whose agent was not in the game (`ParallelToVecEnv`).
     """
 
     restarted: bool
     gap: bool
     ended: np.ndarray
     failed: np.ndarray
+    idle: np.ndarray
 
 
 class OffPolicyRelabeller:
@@ -79,6 +81,7 @@ class OffPolicyRelabeller:
             recorder.ticks.count > seen + 1,
             recorder.ticks.last("terminated") | recorder.ticks.last("truncated"),
             recorder.ticks.last("failed"),
+            ~recorder.ticks.last("active"),
         )
         recorder.restarted = False
         self._seen = recorder.ticks.count
@@ -162,6 +165,8 @@ class _RelabelsEpisodes:
         if followed.gap:
             self._torn[:] = True
         self._open_length += 1
+        self._open[followed.idle] = self.pos  # an idle row is never sampled
+        self._open_length[followed.idle] = 0
         self._check_room()
         ended = followed.ended
         if ended.any():

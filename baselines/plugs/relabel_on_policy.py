@@ -41,7 +41,8 @@ class OnPolicyRelabeller:
         design: Already bound.
 
     Attributes:
-        whole_episode_share: Share of the last rollout's rows that were rewritten.
+        whole_episode_share: Share of the last rollout's rows that were rewritten; idle ones
+            (`ParallelToVecEnv`) do not count.
     """
 
     def __init__(self, recorder: TickRecorder, design: RewardDesign):
@@ -149,7 +150,8 @@ class OnPolicyRelabeller:
             rows = ticks >= 0
             slots, ticks, paid = slots[rows], ticks[rows], paid[rows]
         new[slots, ticks] = paid
-        self.whole_episode_share = len(paid) / new.size
+        played = self.recorder.ticks.field("active")[:, since:]
+        self.whole_episode_share = len(paid) / max(int(played.sum()), 1)
 
     def _warn_if_low(self) -> None:
         if self.whole_episode_share < _LOW_SHARE and not self._warned:
