@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment inside the checkout; `make demo` and `make test` make it.
 #
-#   make demo            train two arms in the real NetHack and write runs/demo/report.html
+#   make demo            Pendulum paid only at the end, four arms, and runs/demo/report.html
+#   make demo-nethack    two arms in the real NetHack
 #   make test            the whole test suite (under 15 minutes on two cores)
 #   make help            the other targets
 #
@@ -22,7 +23,7 @@ ifneq ($(wildcard ../shared/data),)
 export REWARDLOOM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup setup-newest demo test test-newest lint format types bench doctor wheel clean
+.PHONY: help setup setup-newest demo demo-nethack evidence test test-newest lint format types bench doctor wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,8 +34,20 @@ setup: ## make or update the virtual environment
 setup-newest: ## the same with the newest Gymnasium 1.x
 	@$(PYTHON) scripts/setup_env.py --python $(PYTHON) --venv $(NEWEST) --torch '$(TORCH)' --newest
 
-demo: setup ## NetHack with and without an intrinsic reward, compared in one report
+demo: setup ## a return paid only at the end: raw, raw tuned, redistributed, dense
 	$(BIN)/rewardloom compare --config examples/demo.json --out $(OUT) --jobs $(JOBS) --overwrite
+
+demo-nethack: setup ## NetHack with and without an intrinsic reward, compared in one report
+	$(BIN)/rewardloom compare --config examples/demo_nethack.json --out $(OUT)-nethack \
+		--jobs $(JOBS) --overwrite
+
+evidence: setup ## every comparison of docs/evidence.md (hours), into runs/evidence
+	@for config in examples/evidence/*.json; do \
+		name=$$(basename $$config .json); \
+		$(BIN)/rewardloom compare --config $$config --out runs/evidence/$$name \
+			--jobs $(JOBS) --overwrite || exit 1; \
+	done
+	$(BIN)/python scripts/evidence_table.py runs/evidence/*
 
 test: setup ## run the test suite
 	$(BIN)/python -m pytest -q -n $(JOBS)
