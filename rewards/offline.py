@@ -15,7 +15,7 @@ from rewardloom.rewards.design import (
     check_needs,
     extra_columns,
 )
-from rewardloom.typing import F64T
+from rewardloom.typing import F64T, ComponentNames
 
 __all__ = ["relabel"]
 
@@ -31,7 +31,8 @@ def relabel(design: RewardDesign, episodes: EpisodeBatch, names: Sequence[str] =
     Args:
         design: Bound to `names` here; what it had open is dropped.
         episodes: From `episode_batch`, with every array that the design needs.
-        names: Names of the columns of `episodes.components`.
+        names: Names of the columns of `episodes.components`; `rewardloom.typing.ComponentNames`
+            says which of them are terminal.
 
     Raises:
         ConfigError: the arrays do not fit each other, or one that the design needs is not there.
@@ -49,7 +50,7 @@ def relabel(design: RewardDesign, episodes: EpisodeBatch, names: Sequence[str] =
     check_needs(design)
     _check_rows(episodes)
     _check_given(design, episodes, names)
-    design.bind(tuple(names), 1)
+    design.bind(ComponentNames(names, getattr(names, "terminal", ())), 1)
     return np.split(design.relabel(episodes), episodes.offsets[1:])[:-1]
 
 

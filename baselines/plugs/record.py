@@ -57,6 +57,7 @@ class TickRecorder(VecEnvWrapper):
         ticks: The recorded steps; whoever reads them calls `forget`.
         firsts: (N,) the tick with which the episode began that was open at the last `forget` or
             reset; below 0 where that tick is no longer held.
+        begun: tick -> the environments whose episode began after it, and the columns at the reset.
         restarted: True from a reset of all environments until `forget`.
         names: The components the design reads.
     """
@@ -78,7 +79,7 @@ class TickRecorder(VecEnvWrapper):
         self.ticks = StepColumns()
         self.firsts = np.zeros(self.num_envs, np.int64)
         self.restarted = False
-        self._starts: dict[int, Mapping[str, Any]] = {}  # tick after which episodes began -> reset
+        self.begun: dict[int, tuple[np.ndarray, Mapping[str, Any] | None]] = {}
         self._open_starts: list[Mapping[str, Any] | None] = [None] * self.num_envs
         self._actions: Any = None
         self._obs: Any = None
@@ -95,7 +96,7 @@ class TickRecorder(VecEnvWrapper):
         self.paid = []
         self.ticks.drop(self.ticks.count)
         self.firsts[:] = 0
-        self._starts = {}
+        self.begun = {}
         self._open_starts = [start] * self.num_envs
         self.restarted = True
         return obs
@@ -119,8 +120,7 @@ class TickRecorder(VecEnvWrapper):
             start = self.start_columns(obs, begun)
             if self._driven is not None:
                 self._driven.begin(begun, start)
-            if start is not None:
-                self._starts[self.ticks.count - 1] = start
+            self.begun[self.ticks.count - 1] = (begun, start)
         self._keep_obs(obs)
         return obs, rewards, dones, infos
 
@@ -150,7 +150,8 @@ class TickRecorder(VecEnvWrapper):
 
     def start_of(self, slot: int, first: int) -> Mapping[str, Any] | None:
         """Return the columns at the reset of the episode that began with a tick."""
-        return self._starts.get(first - 1, self._open_starts[slot])
+        found = self.begun.get(first - 1)
+        return self._open_starts[slot] if found is None else found[1]
 
     def gather(self, spans: Spans) -> EpisodeBatch:
         """Return spans whose ticks are all held as one batch, in their order."""
@@ -159,7 +160,7 @@ class TickRecorder(VecEnvWrapper):
                 self.start_of(slot, first)
                 for slot, first in zip(spans.slots.tolist(), spans.firsts.tolist(), strict=True)
             ]
-            if self._starts or self._open_starts[0] is not None
+            if self._open_starts[0] is not None
             else [None] * len(spans.slots)
         )
         return self.ticks.episodes(spans.slots, spans.firsts, spans.ends - spans.firsts, starts)
@@ -174,7 +175,7 @@ class TickRecorder(VecEnvWrapper):
         self.ticks.drop(passed)
         self.firsts = firsts - passed
         self.paid = []
-        self._starts = {tick - passed: s for tick, s in self._starts.items() if tick >= passed}
+        self.begun = {tick - passed: s for tick, s in self.begun.items() if tick >= passed}
         self.restarted = False
 
     def _ended(self) -> np.ndarray:

@@ -113,7 +113,7 @@ class _RelabelsEpisodes:
     _relabeller: OffPolicyRelabeller | None = None
     _learning_starts = 0
     _valid_count = 0
-    _steps: dict[str, np.ndarray] | None = None  # of valid rows, for learned "row" designs
+    _steps: dict[str, np.ndarray] | None = None  # of valid rows, for learned designs
     _paid_with = -1
 
     # SB3's own
@@ -129,7 +129,7 @@ class _RelabelsEpisodes:
     dones: np.ndarray
 
     def attach(self, relabeller: OffPolicyRelabeller, learning_starts: int) -> None:
-        """Begin to relabel with `relabeller`; rows relabelled before stay as they are.
+        """Begin to relabel with `relabeller`; rows relabelled before keep what they were paid.
 
         Raises:
             ConfigError: the buffer overlaps observations, so rows cannot be told apart.
@@ -141,6 +141,8 @@ class _RelabelsEpisodes:
             )
         self._relabeller = relabeller
         self._learning_starts = learning_starts
+        self._paid_with = -1
+        self._steps = None
         if not hasattr(self, "_valid"):
             shape = (self.buffer_size, self.n_envs)
             self._valid = np.zeros(shape, bool)
@@ -219,7 +221,7 @@ class _RelabelsEpisodes:
         self._start[rows, owners] = self._open[owners]
         self._length[rows, owners] = np.repeat(lengths, lengths)
         self._valid_count += len(rows)
-        if isinstance(relabeller.design, LearnedDesign) and relabeller.design.depends == "row":
+        if isinstance(relabeller.design, LearnedDesign) and relabeller.design.depends != "step":
             self._keep_steps(episodes, rows, owners)
 
     def _keep_steps(self, episodes: EpisodeBatch, rows: np.ndarray, slots: np.ndarray) -> None:
@@ -238,22 +240,30 @@ class _RelabelsEpisodes:
         design = self._relabeller.design if self._relabeller is not None else None
         if self._steps is None or not isinstance(design, LearnedDesign):
             return
-        if design.refits == self._paid_with:
+        if design.refits == self._paid_with or not self._valid_count:
             return
         self._paid_with = design.refits
-        rows, slots = np.nonzero(self._valid)
-        none = np.zeros(1, bool)
-        steps: dict[str, Any] = {name: held[rows, slots] for name, held in self._steps.items()}
-        paid = design.relabel(
-            EpisodeBatch(
-                offsets=np.array([0, len(rows)]),
-                terminated=none,
-                truncated=none,
-                failed=none,
-                **steps,
-            )
+        index = np.arange(self.buffer_size)[:, None]
+        first, slots = np.nonzero(self._valid & (self._start == index))
+        lengths = self._length[first, slots]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        since = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        rows = (np.repeat(first, lengths) + since) % self.buffer_size
+        owners = np.repeat(slots, lengths)
+        truncated = self.timeouts[rows[offsets[1:] - 1], slots] > 0
+        steps: dict[str, Any] = {name: held[rows, owners] for name, held in self._steps.items()}
+        episodes = EpisodeBatch(
+            offsets=offsets,
+            terminated=~truncated,
+            truncated=truncated,
+            failed=np.zeros(len(first), bool),
+            **steps,
         )
-        self.rewards[rows, slots] = paid
+        learns, design.update_model = design.update_model, False  # none is learned twice
+        try:
+            self.rewards[rows, owners] = design.relabel(episodes)
+        finally:
+            design.update_model = learns
 
     def _drop_overwritten(self, row: int) -> None:
         """Make the rest of every episode invalid that loses this row."""

@@ -68,14 +68,15 @@ class OnPolicyRelabeller:
         raw = recorder.ticks.field("reward")[:, since:]
         bootstrap = self._bootstrap(buffer, raw, since)
         if recorder.paid:
-            new = np.array(recorder.paid[since:]).T
+            new = np.array(recorder.paid[-steps:]).T
         elif self.design.depends == "step":
             new = self._driven_through(since)
         else:
             new = self._relabelled(raw, since)
             self._warn_if_low()
         buffer.rewards[:] = new.T if bootstrap is None else new.T + bootstrap
-        recorder.forget(keep_open=self.design.memory == "model")
+        # a driven design keeps its open steps itself
+        recorder.forget(keep_open=self.design.memory == "model" and not recorder.paid)
         if logger is not None:
             logger.record("relabel/whole_episode_share", self.whole_episode_share)
             logger.record("relabel/reward_mean", float(new.mean()))
@@ -102,13 +103,11 @@ class OnPolicyRelabeller:
         everyone = np.ones(recorder.num_envs, bool)
         if recorder.restarted:
             self.design.begin(everyone, recorder.start_of(0, 0))
-        ended = recorder.ticks.field("terminated") | recorder.ticks.field("truncated")
         for index in range(recorder.ticks.count):
             paid.append(self.design.step(recorder.ticks.tick(index)))
-            begun = ended[:, index]
-            if begun.any():
-                slot = int(np.argmax(begun))
-                self.design.begin(begun, recorder.start_of(slot, index + 1))
+            if index in recorder.begun:
+                begun, start = recorder.begun[index]
+                self.design.begin(begun, start)
         return np.array(paid[since:]).T
 
     def _relabelled(self, raw: np.ndarray, since: int) -> np.ndarray:

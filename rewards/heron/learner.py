@@ -32,6 +32,8 @@ MODELS = ("network", "linear", "weights", "lexicographic")
 CENTERS = ("mean", "min", "max", "none")
 """Which stored step is paid 0."""
 
+_ROUNDING = 1e-6  # relative difference of scores that float32 inputs alone can make
+
 
 class Comparison(NamedTuple):
     """What is compared and how.
@@ -149,7 +151,7 @@ class PreferenceLearner:
         rows = held.inputs if rule.model == "network" else factors
         scores = self._model.member_scores(rows)
         mean = scores.mean(0)
-        self._scale = float(mean.std()) or 1.0
+        self._scale = _spread(mean)
         centers = {"mean": mean.mean(), "min": mean.min(), "max": mean.max(), "none": 0.0}
         self._shift = float(centers[rule.center])
         self.refits += 1
@@ -249,3 +251,9 @@ def _quality(sums: np.ndarray, winner: np.ndarray, loser: np.ndarray) -> dict[st
         "pair_accuracy": pair_accuracy(sums, winner, loser),
         "loss": float(np.logaddexp(0.0, -gap).mean()) if len(gap) else 0.0,
     }
+
+
+def _spread(scores: np.ndarray) -> float:
+    """Return the deviation of scores; 1.0 where they differ by no more than rounding."""
+    deviation = float(scores.std())
+    return deviation if deviation > _ROUNDING * np.abs(scores).max() else 1.0

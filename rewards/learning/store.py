@@ -59,7 +59,8 @@ def input_rows(batch: StepBatch | EpisodeBatch, inputs: Sequence[str]) -> np.nda
                 f"The model reads {name!r}, but the episodes come without it. Give it to "
                 f"episode_batch({name}=...), or leave it out of inputs."
             )
-        parts.append(np.asarray(value, np.float32).reshape(len(batch.reward), -1))
+        rows = np.asarray(value, np.float32)
+        parts.append(rows.reshape(len(rows), int(np.prod(rows.shape[1:]))))
     return parts[0] if len(parts) == 1 else np.hstack(parts)
 
 

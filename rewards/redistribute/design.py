@@ -196,9 +196,11 @@ class RedistributeDesign:
         paid = blend(episodes.reward, spread, beta)
         if self._settles_sum:
             paid = settle(paid, episodes.reward, offsets, closed)
-        if self.depends == "episode" and not closed.all():
-            paid = np.where(np.repeat(closed, np.diff(offsets)), paid, episodes.reward)
-        self._seen_steps += int(np.diff(offsets)[ended].sum())
+        raw = ~closed if self.depends == "episode" else ended & ~closed & self.relabels
+        if raw.any():
+            paid = np.where(np.repeat(raw, np.diff(offsets)), episodes.reward, paid)
+        if self._learner is None or self.update_model:
+            self._seen_steps += int(np.diff(offsets)[ended].sum())
         return paid
 
     def summary(self) -> dict[str, F64N]:
@@ -223,6 +225,7 @@ class RedistributeDesign:
         self._seen_steps = state["seen_steps"]
         if self._learner is not None:
             self._learner.load_state_dict(state["learner"])
+        self._payer.forget()
 
     @property
     def _settles_sum(self) -> bool:

@@ -110,7 +110,9 @@ class ScoreColumn:
         value = (extra or {}).get(str(self.name))
         if value is None:
             return np.zeros(count)
-        return np.array(value, np.float64)
+        scores = np.array([0.0 if entry is None else entry for entry in value], np.float64)
+        check_scores(scores, str(self.name))
+        return scores
 
 
 class Payer:
@@ -123,6 +125,9 @@ class Payer:
 
     def begin(self, slots: BoolN, extra: Mapping[str, Any] | None) -> None:
         """See `RewardDesign.begin`."""
+
+    def forget(self) -> None:
+        """Drop what belongs to open episodes: the model has become another one."""
 
     def online(self, batch: StepBatch, raw: F64N, closed: BoolN) -> F64N:
         """Return u_t of a tick; `closed` are the slots whose episode ends and is settled."""
@@ -230,6 +235,12 @@ class EstimatePayer(Payer):
         self._follows[slots] = self._learner.model is not None
         if self._hidden is not None:
             self._learner.model.clear(self._hidden, slots)
+
+    def forget(self) -> None:
+        """See `Payer.forget`; slots in mid-episode pay raw until they begin anew."""
+        self._hidden = None
+        self._follows[:] = False
+        self._last[:] = 0.0
 
     def online(self, batch: StepBatch, raw: F64N, closed: BoolN) -> F64N:
         """See `Payer.online`; one call of the model per tick."""

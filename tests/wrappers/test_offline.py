@@ -168,9 +168,13 @@ def recorded(request, minari):
 
 
 def works_offline(name):
-    """Whether the dataset of this file holds what a design needs, and it pays online too."""
+    """Whether the dataset of this file holds what a design needs, and it pays online too.
+
+    A learned design has seen all episodes before it pays offline, so it pays something else there.
+    """
     design = make_design(name, **DESIGNS[name].example)
-    return not design.relabels and not design.needs & {"caption", "checks"}
+    learns = design.memory == "model"
+    return not design.relabels and not learns and not design.needs & {"caption", "checks"}
 
 
 @pytest.mark.parametrize("name", [n for n in DESIGNS if works_offline(n)])

@@ -1,5 +1,7 @@
 """What buffers hand to designs that learn, and to those that are driven while collecting."""
 
+import itertools
+
 import numpy as np
 import pytest
 from stable_baselines3 import DQN, PPO
@@ -40,7 +42,7 @@ class Refitted:
         return batch.reward
 
     def relabel(self, episodes):
-        done = finished(episodes)
+        done = finished(episodes) & self.update_model
         bounds = episodes.offsets
         for e in np.flatnonzero(done):
             self.taken.append(episodes.obs[bounds[e] : bounds[e + 1]])
@@ -81,6 +83,8 @@ def ppo(design, *, n_steps=5, length=30, n_envs=2):
         since = ticks.count - n_steps
         kept = {k: ticks.field(k)[:, since:].copy() for k in ("reward", "truncated")}
         kept["components"] = np.array([ticks.tick(since + t).components for t in range(n_steps)])
+        ended = ticks.field("terminated") | ticks.field("truncated")
+        kept["ended"] = ended[:, since:].copy()
         compute(last_values, dones)
         seen.append({**kept, "paid": model.rollout_buffer.rewards.copy()})
 
@@ -148,9 +152,34 @@ def test_a_causal_design_is_paid_in_the_buffer_what_it_pays_online():
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Only .* of the rollout's steps:UserWarning")
+@pytest.mark.parametrize("mode", ["rudder", "rrd"])
+def test_driven_learned_designs_go_through_rollouts_that_cut_episodes(mode):
+    """The buffer holds this rollout's payments: over whole episodes they sum to the raw return."""
+    learning = {"refit_every": 40, "first_refit": 3, "gradient_steps": 2, "hidden": [8]}
+    design = make_design(
+        "redistribute", mode=mode, emit="causal", on_truncation="settle", learning=learning
+    )
+    model, seen = ppo(design, n_steps=16, length=30)
+    model.learn(320)
+    assert design.refits > 2
+    paid = np.concatenate([rollout["paid"] for rollout in seen])
+    raw = np.concatenate([rollout["reward"].T for rollout in seen])
+    ended = np.concatenate([rollout["ended"].T for rollout in seen])
+    changed = 0
+    for slot in range(2):
+        bounds = [0, *(np.flatnonzero(ended[:, slot]) + 1)]
+        for first, end in itertools.pairwise(bounds):
+            rows = slice(first, end)
+            assert paid[rows, slot].sum() == pytest.approx(raw[rows, slot].sum(), abs=1e-4)
+            changed += not np.allclose(paid[rows, slot], raw[rows, slot], atol=1e-4)
+    assert changed > 3
+
+
+@pytest.mark.parametrize("depends", ["row", "episode"])
 @pytest.mark.parametrize("n_envs", [1, 2])
-def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs):
-    design = Refitted("row")
+def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs, depends):
+    design = Refitted(depends)
     model = DQN(
         "MlpPolicy",
         DummyVecEnv([ComponentWorld] * n_envs),
