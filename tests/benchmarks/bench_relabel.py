@@ -1,4 +1,4 @@
-"""Relabelling a PPO rollout, and what a design adds to a step of an SB3 VecEnv."""
+"""Labelling pairs, relabelling a PPO rollout, and what a design adds to an SB3 VecEnv's step."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rewardloom.baselines.plugs import DesignVecReward, attach_relabel
-from rewardloom.rewards import DESIGNS, make_design
+from rewardloom.rewards import DESIGNS, hierarchical_preferences, make_design
 from rewardloom.testing import COMPONENTS, ComponentWorld, NullEnv
 
 STEPS, ENVS = 2048, 8
@@ -88,8 +88,24 @@ def vec_envs():
             }
 
 
+def labelling(pairs=500_000):
+    """Time HERON's labels of pairs with three factors."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, pairs, 3))
+    margins = np.full(3, 0.5)
+    times = block_times({"label": lambda: hierarchical_preferences(first, second, margins)}, 3)
+    yield {
+        "name": "hierarchical preferences, 3 factors",
+        "value": pairs / times["label"] / 1e6,
+        "unit": "M pairs/s",
+        "bound": 2.0,
+        "at_least": True,
+    }
+
+
 def run():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield from labelling()
         yield from relabelling()
         yield from vec_envs()
