@@ -122,9 +122,7 @@ def test_ppo_trains_the_models(mode):
     venv = DummyVecEnv([ComponentWorld] * 2)
     model = PPO("MlpPolicy", venv, n_steps=64, batch_size=32, n_epochs=1, device="cpu", seed=0)
     learning = {"hidden": [8], "gradient_steps": 2, "refit_every": 60, "first_refit": 3}
-    design = make_design(
-        "redistribute", mode=mode, emit="relabel", learning=learning, on_truncation="bootstrap"
-    )
+    design = make_design("redistribute", mode=mode, learning=learning, on_truncation="bootstrap")
     attach_relabel(model, design)
     model.learn(256)
     assert design.refits >= 2
