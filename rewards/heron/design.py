@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.errors import ConfigError, MissingDependency, unknown_name
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
 from rewardloom.rewards.heron.factors import Factor, Margins, read_ranking
 from rewardloom.rewards.heron.learner import CENTERS, MODELS, Comparison, PreferenceLearner
@@ -60,6 +61,7 @@ class HeronDesign:
     Raises:
         ConfigError: an argument is unknown, out of range or does not fit the model; at `bind`, a
             ranked component does not exist.
+        MissingDependency: the model is a network, and torch is not installed.
     """
 
     depends: Depends = "row"
@@ -137,11 +139,12 @@ class HeronDesign:
         raw = np.where(batch.active, batch.reward, 0.0)
         if self.relabels:
             return raw
-        if self.update_model:
-            self._open.add(batch)
-            ended = (batch.terminated | batch.truncated) & batch.active
-            if ended.any():
-                self._take_in(self._open.take(ended))
+        self._open.add(batch)
+        ended = (batch.terminated | batch.truncated) & batch.active
+        if ended.any():
+            episodes = self._open.take(ended)
+            if self.update_model:
+                self._take_in(episodes)
         learned = self._rewards(batch)
         paid = raw if self.warmup == "raw" else self._zeros.copy()
         if learned is not None:
@@ -227,6 +230,11 @@ def _check_choice(name: str, value: Any, options: tuple[str, ...]) -> None:
 
 
 def _check_fit(model: str, inputs: Any, alpha: Any) -> None:
+    if model == "network" and importlib.util.find_spec("torch") is None:
+        raise MissingDependency(
+            'HERON\'s network needs torch. Run: pip install "rewardloom[baselines]", or use '
+            "model='linear'."
+        )
     if inputs is not None and model != "network":
         raise ConfigError(f"inputs is for model='network'; {model!r} reads the ranked components.")
     if alpha is None:

@@ -32,7 +32,7 @@ MODELS = ("network", "linear", "weights", "lexicographic")
 CENTERS = ("mean", "min", "max", "none")
 """Which stored step is paid 0."""
 
-_ROUNDING = 1e-6  # relative difference of scores that float32 inputs alone can make
+_ROUNDING = 1e-6  # relative difference that float32 numbers alone can make
 
 
 class Comparison(NamedTuple):
@@ -199,9 +199,8 @@ class PreferenceLearner:
                 for m in range(settings.ensemble)
             ]
             mean = held.inputs.mean(0, dtype=np.float64)
-            scale = np.where(
-                constant_factors(held.inputs), 1.0, held.inputs.std(0, dtype=np.float64)
-            )
+            deviation = held.inputs.std(0, dtype=np.float64)
+            scale = np.where(deviation > _ROUNDING, deviation, 1.0)
         inputs = ((held.inputs - mean) / scale).astype(np.float32)
         trained = [
             train_member(layers, inputs, units, winner, loser, settings, self._rng)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rewardloom.errors import ConfigError
+from rewardloom.errors import ConfigError, MissingDependency
 from rewardloom.rewards import Factor, HeronDesign, episode_batch, hierarchical_preferences
+from rewardloom.rewards.design import StepBatch
 from rewardloom.rewards.heron import cycle_rate
 from rewardloom.rewards.heron.factors import Margins
 from rewardloom.rewards.heron.network import bradley_terry_loss
@@ -214,6 +215,25 @@ def test_a_frozen_design_takes_nothing_in_and_warmup_pays_what_it_says():
     raw = bound(NAMES)
     raw.update_model = False
     np.testing.assert_array_equal(raw.relabel(episodes()), episodes().reward)
+
+
+def test_an_episode_during_which_the_model_was_frozen_is_taken_in_whole():
+    design = HeronDesign(["x"], model="linear", center="mean", learning=SMALL)
+    design.bind(("x",), 1)
+    design.begin(np.ones(1, bool))
+    for t in range(60):
+        design.update_model = not 10 <= t < 50
+        end = np.array([t == 59])
+        never = np.zeros(1, bool)
+        design.step(StepBatch(np.ones(1), np.array([[t % 3.0]]), end, never, ~never, never))
+    assert design.diagnostics()["steps"] == 60
+
+
+def test_a_network_without_torch_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingDependency, match=r"rewardloom\[baselines\]"):
+        HeronDesign(["x"])
+    HeronDesign(["x"], model="linear")
 
 
 def test_pairs_that_nothing_decides_leave_the_model_as_it_is():
