@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch, check_on_truncation
+from rewardloom.rewards.ragged import episode_sums, last_rows
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["DeferDesign"]
@@ -59,11 +60,10 @@ class DeferDesign:
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`."""
-        paid = np.zeros_like(episodes.reward)
-        starts, ends = episodes.offsets[:-1], episodes.offsets[1:]
-        filled = (ends > starts) & (episodes.terminated | episodes.truncated)
-        if filled.any():
-            paid[ends[filled] - 1] = np.add.reduceat(episodes.reward, starts[filled])
+        paid, offsets = np.zeros_like(episodes.reward), episodes.offsets
+        ended = episodes.terminated | episodes.truncated
+        totals = np.where(ended, episode_sums(episodes.reward, offsets), 0.0)
+        paid[last_rows(offsets)] = totals[offsets[1:] > offsets[:-1]]
         return paid
 
     def summary(self) -> dict[str, F64N]:

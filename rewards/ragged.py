@@ -5,6 +5,8 @@ All functions are vectorised over episodes and linear in the number of rows; epi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rewardloom.rewards.design import EpisodeBatch
@@ -17,6 +19,7 @@ __all__ = [
     "last_rows",
     "select_episodes",
     "softmax_weights",
+    "span_rows",
     "take_rows",
 ]
 
@@ -52,8 +55,21 @@ def softmax_weights(scores: F64T, offsets: I64E1) -> F64T:
 
 
 def finished(episodes: EpisodeBatch) -> BoolE:
-    """Return the episodes that ended and that no infrastructure failure ended."""
-    return (episodes.terminated | episodes.truncated) & ~episodes.failed
+    """Return the episodes of a step or more that ended, but not by an infrastructure failure."""
+    ended = (episodes.terminated | episodes.truncated) & ~episodes.failed
+    return ended & (np.diff(episodes.offsets) > 0)
+
+
+def span_rows(firsts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of stretches laid end to end, and which stretch each belongs to.
+
+    Args:
+        firsts: (E,) int64, the first row of each.
+        lengths: (E,) int64; stretches may overlap.
+    """
+    owners = np.repeat(np.arange(len(firsts)), lengths)
+    before = np.cumsum(lengths) - lengths
+    return np.arange(len(owners)) + (firsts - before)[owners], owners
 
 
 def select_episodes(episodes: EpisodeBatch, chosen: BoolE) -> EpisodeBatch:
@@ -79,7 +95,7 @@ def select_episodes(episodes: EpisodeBatch, chosen: BoolE) -> EpisodeBatch:
     )
 
 
-def take_rows(batch: object, rows: BoolN | np.ndarray) -> object:
+def take_rows(batch: Any, rows: BoolN | np.ndarray | slice) -> Any:
     """Return rows of an array, or of every array in nested dicts and tuples; None stays None."""
     if batch is None:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.rewards.design import EpisodeBatch, StepBatch
+from rewardloom.rewards.ragged import span_rows
 from rewardloom.typing import I64E1
 
 __all__ = ["StepColumns"]
@@ -47,12 +48,12 @@ class StepColumns:
         self.count -= count
 
     def field(self, name: str) -> np.ndarray:
-        """Return the (N, count) view of `reward`, `terminated`, `truncated` or `failed`."""
+        """Return the (N, count) view of a field that has one number or flag per row."""
         return self._columns[name][:, self._offset : self._offset + self.count]
 
     def last(self, name: str) -> np.ndarray:
         """Return the newest tick's (N,) entries of a field."""
-        return self._columns[name][:, self._offset + self.count - 1].copy()
+        return self.field(name)[:, -1].copy()
 
     def tick(self, index: int) -> StepBatch:
         """Return one tick as a batch in arrays of its own."""
@@ -77,7 +78,7 @@ class StepColumns:
         offsets: I64E1 = np.zeros(len(slots) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         begins = slots * self._capacity + self._offset + firsts
-        rows = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], lengths)
+        rows, _ = span_rows(begins, lengths)
         last, filled = begins + lengths - 1, lengths > 0
 
         def ending(name: str) -> np.ndarray:
