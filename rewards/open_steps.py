@@ -24,15 +24,9 @@ class OpenSteps:
     """
 
     def __init__(self, num_slots: int):
-        self.num_slots = num_slots
         self._ticks = StepColumns()
         self._first = np.zeros(num_slots, np.int64)
         self._starts: list[Mapping[str, Any] | None] = [None] * num_slots
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Steps of each slot's open episode, (N,)."""
-        return self._ticks.count - self._first
 
     def begin(self, slots: BoolN, start: Mapping[str, Any] | None = None) -> None:
         """Forget what is open in some slots; an episode with the reset columns `start` begins."""
@@ -50,17 +44,12 @@ class OpenSteps:
 
     def take(self, slots: BoolN) -> EpisodeBatch:
         """Return the open episodes of some slots, in the order of slots, and close them."""
-        batch = self.peek(slots)
-        self._close(slots)
-        return batch
-
-    def peek(self, slots: BoolN) -> EpisodeBatch:
-        """Return the open episodes of some slots, in the order of slots."""
         chosen = np.flatnonzero(slots)
         starts = [self._starts[slot] for slot in chosen.tolist()]
-        return self._ticks.episodes(
-            chosen, self._first[chosen], self._ticks.count - self._first[chosen], starts
-        )
+        first = self._first[chosen]
+        batch = self._ticks.episodes(chosen, first, self._ticks.count - first, starts)
+        self._close(slots)
+        return batch
 
     def _close(self, slots: BoolN) -> None:
         self._first[slots] = self._ticks.count

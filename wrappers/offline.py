@@ -18,6 +18,7 @@ from rewardloom.rewards.design import (
     may_lack,
 )
 from rewardloom.rewards.offline import relabel
+from rewardloom.rewards.ragged import take_rows
 from rewardloom.typing import F64T
 from rewardloom.wrappers.batching import RowReader
 from rewardloom.wrappers.plug import row_readers
@@ -71,7 +72,7 @@ def relabel_minari(
     def rows(part: str, reader: RowReader, batches: list[Any], cut: slice) -> Any:
         if part not in design.needs:
             return None
-        return _joined([_cut(reader.batch(batch), cut) for batch in batches])
+        return _joined([take_rows(reader.batch(batch), cut) for batch in batches])
 
     batch = episode_batch(
         [episode.rewards for episode in episodes],
@@ -183,14 +184,6 @@ def _steps(episode: Any, path: str) -> np.ndarray | None:
 def _last(infos: Mapping[str, Any] | None, key: str) -> Any:
     values = (infos or {}).get(key)
     return False if values is None else values[-1]
-
-
-def _cut(batch: Any, part: slice) -> Any:
-    if isinstance(batch, dict):
-        return {key: _cut(value, part) for key, value in batch.items()}
-    if isinstance(batch, tuple):
-        return tuple(_cut(value, part) for value in batch)
-    return batch[part]
 
 
 def _joined(batches: list[Any]) -> Any:

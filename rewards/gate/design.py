@@ -14,6 +14,7 @@ from rewardloom.rewards.gate.gating import EarnedEpisodes, earn_episodes
 from rewardloom.rewards.gate.levels import Level, as_levels
 from rewardloom.rewards.gate.plan import GatePlan, compile_levels
 from rewardloom.rewards.gate.running import RunningGate
+from rewardloom.rewards.ragged import episode_sums, last_rows
 from rewardloom.typing import F64N, F64T, BoolE, BoolN
 
 __all__ = ["MAX_REFUND_FACTOR", "GateDesign"]
@@ -209,11 +210,9 @@ def _deferred(gated: F64T, episodes: EpisodeBatch, ended: BoolE) -> F64T:
     """Return each ended episode's sum at its last step, and what is open as it came."""
     lengths = np.diff(episodes.offsets)
     paid = np.where(np.repeat(ended, lengths), 0.0, episodes.reward)
-    filled = lengths > 0
-    if filled.any():
-        totals = np.add.reduceat(gated, episodes.offsets[:-1][filled])
-        over = ended[filled]
-        paid[episodes.offsets[1:][filled][over] - 1] = totals[over]
+    closes = ended[lengths > 0]
+    totals = episode_sums(gated, episodes.offsets)[lengths > 0]
+    paid[last_rows(episodes.offsets)[closes]] = totals[closes]
     return paid
 
 

@@ -200,7 +200,7 @@ class HeronDesign:
         return self._learner.rewards(self._learner.factors(batch.components))
 
     def _take_in(self, episodes: EpisodeBatch) -> None:
-        done = finished(episodes) & (np.diff(episodes.offsets) > 0)
+        done = finished(episodes)
         if done.any():
             new = select_episodes(episodes, done)
             self._note_lengths(new)

@@ -15,7 +15,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 
-__all__ = ["Factor", "Margins", "constant_factors", "read_ranking"]
+__all__ = ["Factor", "Margins", "constant_factors", "factor_scale", "read_ranking"]
 
 _NOISE = 1e-9  # deviation, relative to the largest value, that floating-point sums may show
 
@@ -75,6 +75,11 @@ def read_ranking(ranking: Sequence[Factor | Mapping[str, Any] | str]) -> tuple[F
 def constant_factors(sums: np.ndarray) -> np.ndarray:
     """Return the (F,) factors whose values (U, F) differ by no more than floating-point noise."""
     return sums.std(0) <= _NOISE * np.abs(sums).max(0)
+
+
+def factor_scale(sums: np.ndarray) -> np.ndarray:
+    """Return the (F,) deviations that z-scores divide by; infinite for constant factors."""
+    return np.where(constant_factors(sums), np.inf, sums.std(0))
 
 
 class Margins:

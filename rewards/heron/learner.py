@@ -15,12 +15,12 @@ from rewardloom.rewards.heron.diagnostics import (
     rank_correlation,
     relative_weights,
 )
-from rewardloom.rewards.heron.factors import Factor, Margins, constant_factors
+from rewardloom.rewards.heron.factors import Factor, Margins, constant_factors, factor_scale
 from rewardloom.rewards.heron.labels import cycle_rate
 from rewardloom.rewards.heron.models import Networks, Weights, fit_weights
 from rewardloom.rewards.heron.pairs import Pairs, Units, draw_pairs, make_units, unit_sums
-from rewardloom.rewards.heron.settings import PreferenceLearning
-from rewardloom.rewards.learning.store import EpisodeStore, StoredEpisodes
+from rewardloom.rewards.heron.settings import LARGEST_GAP, PreferenceLearning
+from rewardloom.rewards.learning.store import EpisodeStore, StoredEpisodes, location_scale
 from rewardloom.rewards.ragged import episode_sums
 from rewardloom.typing import F64T
 
@@ -176,7 +176,7 @@ class PreferenceLearner:
     ) -> Networks | Weights:
         if self.rule.model == "network":
             return self._fit_networks(held, units, winner, loser)
-        scale = np.where(constant_factors(units.sums), np.inf, units.sums.std(0))
+        scale = factor_scale(units.sums)
         if self.rule.model == "weights":
             weights = self.rule.alpha ** np.arange(len(scale))
         elif self.rule.model == "lexicographic":
@@ -198,9 +198,7 @@ class PreferenceLearner:
                 new_layers(width, settings.hidden, settings.seed + m)
                 for m in range(settings.ensemble)
             ]
-            mean = held.inputs.mean(0, dtype=np.float64)
-            deviation = held.inputs.std(0, dtype=np.float64)
-            scale = np.where(deviation > _ROUNDING, deviation, 1.0)
+            mean, scale = location_scale(held.inputs)
         inputs = ((held.inputs - mean) / scale).astype(np.float32)
         trained = [
             train_member(layers, inputs, units, winner, loser, settings, self._rng)
@@ -245,7 +243,7 @@ class PreferenceLearner:
 
 def _quality(sums: np.ndarray, winner: np.ndarray, loser: np.ndarray) -> dict[str, float]:
     """Return accuracy and Bradley-Terry loss of held-out pairs; 0.0 without any."""
-    gap = np.clip(sums[winner] - sums[loser], -50.0, 50.0)
+    gap = np.clip(sums[winner] - sums[loser], -LARGEST_GAP, LARGEST_GAP)
     return {
         "pair_accuracy": pair_accuracy(sums, winner, loser),
         "loss": float(np.logaddexp(0.0, -gap).mean()) if len(gap) else 0.0,

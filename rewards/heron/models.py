@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rewardloom.rewards.heron.factors import constant_factors
+from rewardloom.rewards.heron.factors import factor_scale
 from rewardloom.typing import F64T
 
 __all__ = ["Layers", "Networks", "Weights", "fit_weights"]
@@ -99,8 +99,7 @@ def fit_weights(sums: np.ndarray, winner: np.ndarray, loser: np.ndarray) -> F64T
         sums: (U, F) factors of every unit.
         winner, loser: (P,) units.
     """
-    scale = np.where(constant_factors(sums), np.inf, sums.std(0))
-    gaps = (sums[winner] - sums[loser]) / scale
+    gaps = (sums[winner] - sums[loser]) / factor_scale(sums)
     weights = np.zeros(sums.shape[1])
     loss = _logistic_loss(gaps, weights)
     for _ in range(_NEWTON_STEPS):

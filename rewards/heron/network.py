@@ -15,13 +15,12 @@ from torch import nn
 from torch.nn import functional
 
 from rewardloom.rewards.heron.models import Layers
-from rewardloom.rewards.heron.pairs import Units, unit_rows
-from rewardloom.rewards.heron.settings import PreferenceLearning
+from rewardloom.rewards.heron.pairs import Units
+from rewardloom.rewards.heron.settings import LARGEST_GAP, PreferenceLearning
 from rewardloom.rewards.learning.networks import checked_device, mlp
+from rewardloom.rewards.ragged import span_rows
 
 __all__ = ["bradley_terry_loss", "new_layers", "train_member"]
-
-_LARGEST_GAP = 50.0
 
 
 def bradley_terry_loss(
@@ -31,7 +30,7 @@ def bradley_terry_loss(
 
     With `smoothing` e the label counts as wrong with probability e.
     """
-    gap = (winner - loser).clamp(-_LARGEST_GAP, _LARGEST_GAP)
+    gap = (winner - loser).clamp(-LARGEST_GAP, LARGEST_GAP)
     right = functional.softplus(-gap)
     return ((1.0 - smoothing) * right + smoothing * functional.softplus(gap)).mean()
 
@@ -72,7 +71,7 @@ def train_member(
         used, place = np.unique(
             np.concatenate([winner[chosen], loser[chosen]]), return_inverse=True
         )
-        rows, owner = unit_rows(units.first[used], units.lengths[used])
+        rows, owner = span_rows(units.first[used], units.lengths[used])
         scores = network(rows_in[torch.from_numpy(rows).to(device)])[:, 0]
         sums = torch.zeros(len(used), device=device)
         sums = sums.index_add(0, torch.from_numpy(owner).to(device), scores)

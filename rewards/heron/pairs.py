@@ -15,7 +15,7 @@ from rewardloom.rewards.heron.factors import Margins
 from rewardloom.rewards.heron.labels import hierarchical_preferences
 from rewardloom.typing import I64E1
 
-__all__ = ["UNITS", "Pairs", "Units", "draw_pairs", "make_units", "unit_rows", "unit_sums"]
+__all__ = ["UNITS", "Pairs", "Units", "draw_pairs", "make_units", "unit_sums"]
 
 UNITS = ("step", "segment", "episode")
 """What may be compared."""
@@ -98,10 +98,3 @@ def unit_sums(values: np.ndarray, first: np.ndarray, lengths: np.ndarray) -> np.
     bounds = np.stack([first, first + lengths], axis=1).ravel()
     padded = np.concatenate([values, np.zeros((1, *values.shape[1:]))])  # bounds must be rows
     return np.add.reduceat(padded, bounds, axis=0)[::2]
-
-
-def unit_rows(first: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of some units laid end to end, and which unit each belongs to."""
-    owner = np.repeat(np.arange(len(first)), lengths)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.repeat(first, lengths) + within, owner

@@ -8,7 +8,10 @@ from typing import Any
 
 from rewardloom.errors import ConfigError, refuse_unknown
 
-__all__ = ["PreferenceLearning", "read_learning"]
+__all__ = ["LARGEST_GAP", "PreferenceLearning", "read_learning"]
+
+LARGEST_GAP = 50.0
+"""Differences of scores are clipped at this before the Bradley-Terry loss."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 - `Standardizer`: brings inputs to mean 0 and standard deviation 1.
 - `mlp`: a seeded multi-layer perceptron.
-- `predict`: its outputs for numpy rows.
 - `to_cpu`: a module's or optimizer's state as CPU tensors.
 """
 
@@ -17,12 +16,9 @@ import torch
 from torch import nn
 
 from rewardloom.errors import ConfigError
-from rewardloom.typing import F64T
+from rewardloom.rewards.learning.store import location_scale
 
-__all__ = ["Standardizer", "checked_device", "mlp", "predict", "seeded", "to_cpu"]
-
-_ROWS_AT_ONCE = 65536
-_SMALLEST = 1e-6  # standard deviation below which an input counts as constant
+__all__ = ["Standardizer", "checked_device", "mlp", "seeded", "to_cpu"]
 
 
 def checked_device(name: str) -> torch.device:
@@ -67,9 +63,8 @@ class Standardizer(nn.Module):
 
     def fit(self, rows: np.ndarray) -> None:
         """Take mean and deviation from (T, D) rows; constant entries are only centered."""
-        deviation = rows.std(0, dtype=np.float64)
-        scale = np.where(deviation > _SMALLEST, deviation, 1.0)
-        self.mean.copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
+        mean, scale = location_scale(rows)
+        self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -84,16 +79,6 @@ def mlp(sizes: Sequence[int], *, seed: int, activation: type[nn.Module] = nn.ReL
         for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
-
-
-def predict(model: nn.Module, rows: np.ndarray, device: torch.device) -> F64T:
-    """Return the model's output for (T, D) float32 rows as float64, without a graph."""
-    parts = []
-    with torch.no_grad():
-        for first in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
-            part = torch.from_numpy(np.ascontiguousarray(rows[first : first + _ROWS_AT_ONCE]))
-            parts.append(model(part.to(device)).cpu().numpy())
-    return np.concatenate(parts).astype(np.float64)
 
 
 def to_cpu(state: Any) -> Any:

@@ -3,6 +3,7 @@
 - `input_rows`: what a model reads of each step.
 - `EpisodeStore`: the latest finished episodes.
 - `StoredEpisodes`: all of them laid end to end.
+- `location_scale`: what standardizes inputs.
 """
 
 from __future__ import annotations
@@ -19,10 +20,20 @@ from rewardloom.rewards.design import EpisodeBatch, StepBatch
 from rewardloom.rewards.ragged import episode_sums
 from rewardloom.typing import F64T, F64TK, I64E1
 
-__all__ = ["INPUTS", "EpisodeStore", "StoredEpisodes", "check_inputs", "input_needs", "input_rows"]
+__all__ = [
+    "INPUTS",
+    "EpisodeStore",
+    "StoredEpisodes",
+    "check_inputs",
+    "input_needs",
+    "input_rows",
+    "location_scale",
+]
 
 INPUTS = ("obs", "action", "next_obs", "components")
 """Parts of a step that a model may read, in the order in which they are laid side by side."""
+
+_SMALLEST = 1e-6  # deviation up to which an entry counts as constant
 
 
 def check_inputs(inputs: Sequence[str]) -> tuple[str, ...]:
@@ -62,6 +73,12 @@ def input_rows(batch: StepBatch | EpisodeBatch, inputs: Sequence[str]) -> np.nda
         rows = np.asarray(value, np.float32)
         parts.append(rows.reshape(len(rows), int(np.prod(rows.shape[1:]))))
     return parts[0] if len(parts) == 1 else np.hstack(parts)
+
+
+def location_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and deviation of (T, D) rows as float64; constant entries have scale 1."""
+    deviation = rows.std(0, dtype=np.float64)
+    return rows.mean(0, dtype=np.float64), np.where(deviation > _SMALLEST, deviation, 1.0)
 
 
 class StoredEpisodes(NamedTuple):

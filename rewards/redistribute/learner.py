@@ -65,7 +65,7 @@ class Learner:
 
     def take_in(self, episodes: EpisodeBatch) -> None:
         """Store the finished episodes of a batch, and refit if it is time."""
-        done = finished(episodes) & (np.diff(episodes.offsets) > 0)
+        done = finished(episodes)
         if not done.any():
             return
         new = select_episodes(episodes, done)

@@ -33,7 +33,7 @@ class ReturnRange:
 
     def take_in(self, episodes: EpisodeBatch) -> None:
         """Add the returns of the finished episodes of a batch."""
-        done = finished(episodes) & (np.diff(episodes.offsets) > 0)
+        done = finished(episodes)
         if done.any():
             self._returns.extend(self._measure(episodes)[done].tolist())
             self.refits += 1
