@@ -12,7 +12,8 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rewardloom.baselines.plugs.infos import Columns, InfoReader, begun_slots, reset_infos
-from rewardloom.rewards.design import EpisodeBatch, RewardDesign
+from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
+from rewardloom.rewards.ragged import span_rows
 from rewardloom.rewards.step_columns import StepColumns
 
 __all__ = ["Spans", "TickRecorder"]
@@ -25,11 +26,13 @@ class Spans(NamedTuple):
         slots: The environments.
         firsts: The tick each episode began with; below 0 where that tick is no longer held.
         ends: One past its last tick.
+        starts: The columns at its reset, (N,) arrays by name, or None.
     """
 
     slots: np.ndarray
     firsts: np.ndarray
     ends: np.ndarray
+    starts: np.ndarray
 
     def chosen(self, mask: np.ndarray) -> Spans:
         """Return some of them."""
@@ -37,10 +40,8 @@ class Spans(NamedTuple):
 
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Return slot and tick of every row, span after span."""
-        lengths = self.ends - self.firsts
-        offsets = np.cumsum(lengths) - lengths
-        ticks = np.arange(int(lengths.sum())) + np.repeat(self.firsts - offsets, lengths)
-        return np.repeat(self.slots, lengths), ticks
+        ticks, owners = span_rows(self.firsts, self.ends - self.firsts)
+        return self.slots[owners], ticks
 
 
 class TickRecorder(VecEnvWrapper):
@@ -55,9 +56,8 @@ class TickRecorder(VecEnvWrapper):
     Attributes:
         paid: What a driven design paid at each recorded tick, each (N,).
         ticks: The recorded steps; whoever reads them calls `forget`.
-        firsts: (N,) the tick with which the episode began that was open at the last `forget` or
-            reset; below 0 where that tick is no longer held.
-        begun: tick -> the environments whose episode began after it, and the columns at the reset.
+        begun: tick -> the environments whose episode began after it, and the columns at the reset;
+            -1 stands for a reset of all environments.
         restarted: True from a reset of all environments until `forget`.
         names: The components the design reads.
     """
@@ -77,10 +77,11 @@ class TickRecorder(VecEnvWrapper):
         self._reader = InfoReader(design, venv, columns)
         self.names = self._reader.names
         self.ticks = StepColumns()
-        self.firsts = np.zeros(self.num_envs, np.int64)
         self.restarted = False
         self.begun: dict[int, tuple[np.ndarray, Mapping[str, Any] | None]] = {}
-        self._open_starts: list[Mapping[str, Any] | None] = [None] * self.num_envs
+        self._first = np.zeros(self.num_envs, np.int64)  # tick of each open episode
+        self._starts = np.full(self.num_envs, None, dtype=object)
+        self._finished: list[Spans] = []
         self._actions: Any = None
         self._obs: Any = None
         self._count = 0
@@ -95,9 +96,10 @@ class TickRecorder(VecEnvWrapper):
             self._driven.begin(everyone, start)
         self.paid = []
         self.ticks.drop(self.ticks.count)
-        self.firsts[:] = 0
-        self.begun = {}
-        self._open_starts = [start] * self.num_envs
+        self.begun = {-1: (everyone, start)}
+        self._first[:] = 0
+        self._starts[:] = [start] * self.num_envs
+        self._finished = []
         self.restarted = True
         return obs
 
@@ -115,12 +117,14 @@ class TickRecorder(VecEnvWrapper):
         self.ticks.append(batch)
         if self._driven is not None:
             self.paid.append(self._driven.step(batch))
+        self._close(batch)
         begun = begun_slots(dones, infos)
         if begun.any():
             start = self.start_columns(obs, begun)
             if self._driven is not None:
                 self._driven.begin(begun, start)
             self.begun[self.ticks.count - 1] = (begun, start)
+            self._starts[begun] = [start] * int(begun.sum())
         self._keep_obs(obs)
         return obs, rewards, dones, infos
 
@@ -130,71 +134,41 @@ class TickRecorder(VecEnvWrapper):
 
     def finished(self, since: int) -> Spans:
         """Return the episodes that ended at tick `since` or later, slot by slot in their order."""
-        ended = self._ended()
-        slots, last = np.nonzero(ended)
-        firsts = np.empty_like(last)
-        firsts[1:] = last[:-1] + 1
-        new_slot = np.ones(len(slots), bool)
-        new_slot[1:] = slots[1:] != slots[:-1]
-        firsts[new_slot] = self.firsts[slots[new_slot]]
-        spans = Spans(slots, self._skip_idle(slots, firsts), last + 1)
-        return spans if since == 0 else spans.chosen(last >= since)
+        nothing = np.zeros(0, np.int64)
+        parts = [Spans(nothing, nothing, nothing, nothing.astype(object)), *self._finished]
+        spans = Spans(*map(np.concatenate, zip(*parts, strict=True)))
+        spans = spans.chosen(spans.ends > since)
+        return spans.chosen(np.lexsort((spans.ends, spans.slots)))
 
     def unfinished(self) -> Spans:
         """Return the episodes that are open now, those without a step left out."""
-        ended, count = self._ended(), self.ticks.count
         slots = np.arange(self.num_envs)
-        firsts = np.where(ended.any(1), count - np.argmax(ended[:, ::-1], axis=1), self.firsts)
-        spans = Spans(slots, self._skip_idle(slots, firsts), np.full(self.num_envs, count))
-        return spans.chosen(spans.firsts < count)
-
-    def start_of(self, slot: int, first: int) -> Mapping[str, Any] | None:
-        """Return the columns at the reset of the episode that began with a tick."""
-        found = self.begun.get(first - 1)
-        return self._open_starts[slot] if found is None else found[1]
+        ends = np.full(self.num_envs, self.ticks.count)
+        return Spans(slots, self._first, ends, self._starts).chosen(self._first < ends)
 
     def gather(self, spans: Spans) -> EpisodeBatch:
         """Return spans whose ticks are all held as one batch, in their order."""
-        starts = (
-            [
-                self.start_of(slot, first)
-                for slot, first in zip(spans.slots.tolist(), spans.firsts.tolist(), strict=True)
-            ]
-            if self._open_starts[0] is not None
-            else [None] * len(spans.slots)
-        )
-        return self.ticks.episodes(spans.slots, spans.firsts, spans.ends - spans.firsts, starts)
+        lengths = spans.ends - spans.firsts
+        return self.ticks.episodes(spans.slots, spans.firsts, lengths, spans.starts.tolist())
 
     def forget(self, *, keep_open: bool) -> None:
         """Drop what was read: all ticks, or those that belong to no open episode."""
-        firsts = np.full(self.num_envs, self.ticks.count)
-        spans = self.unfinished()
-        firsts[spans.slots] = spans.firsts
-        self._open_starts = [self.start_of(slot, int(f)) for slot, f in enumerate(firsts)]
-        passed = max(int(firsts.min()), 0) if keep_open else self.ticks.count
+        passed = max(int(self._first.min()), 0) if keep_open else self.ticks.count
         self.ticks.drop(passed)
-        self.firsts = firsts - passed
+        self._first -= passed
+        self._finished = []
         self.paid = []
-        self.begun = {tick - passed: s for tick, s in self.begun.items() if tick >= passed}
+        self.begun = {}
         self.restarted = False
 
-    def _ended(self) -> np.ndarray:
-        if not self.ticks.count:
-            return np.zeros((self.num_envs, 0), bool)
-        return self.ticks.field("terminated") | self.ticks.field("truncated")
-
-    def _skip_idle(self, slots: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-        """Move the beginning of episodes past the ticks at which their slot was inactive."""
-        if not self.ticks.count:
-            return firsts
-        active = self.ticks.field("active")
-        if active.all():
-            return firsts
-        count = self.ticks.count
-        following = np.where(active, np.arange(count), count)
-        following = np.minimum.accumulate(following[:, ::-1], axis=1)[:, ::-1]
-        following = np.hstack([following, np.full((self.num_envs, 1), count)])
-        return np.where(firsts < 0, firsts, following[slots, np.maximum(firsts, 0)])
+    def _close(self, batch: StepBatch) -> None:
+        """Note the episodes that end with the newest tick; idle slots have none open."""
+        ended = batch.terminated | batch.truncated
+        slots, count = np.flatnonzero(ended), self.ticks.count
+        if len(slots):
+            ends = np.full(len(slots), count)
+            self._finished.append(Spans(slots, self._first[slots], ends, self._starts[slots]))
+        self._first[ended | ~batch.active] = count
 
     def _keep_obs(self, obs: Any) -> None:
         if self._keeps_obs:

@@ -18,6 +18,7 @@ from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer
 from rewardloom.baselines.plugs.record import TickRecorder
 from rewardloom.errors import ConfigError, RunError
 from rewardloom.rewards.design import EpisodeBatch, LearnedDesign, RewardDesign
+from rewardloom.rewards.ragged import span_rows
 
 __all__ = [
     "OffPolicyRelabeller",
@@ -211,9 +212,8 @@ class _RelabelsEpisodes:
         lengths = np.diff(episodes.offsets)
         if (lengths != self._open_length[slots]).any():
             raise RunError("The recording wrapper and the replay buffer disagree on an episode.")
-        owners = np.repeat(slots, lengths)
-        since = np.arange(len(owners)) - np.repeat(episodes.offsets[:-1], lengths)
-        rows = (np.repeat(self._open[slots], lengths) + since) % self.buffer_size
+        rows, episode = span_rows(self._open[slots], lengths)
+        rows, owners = rows % self.buffer_size, slots[episode]
         self.rewards[rows, owners] = paid
         if relabeller.design.settles_truncation:
             self.timeouts[rows[episodes.offsets[1:] - 1], slots] = 0.0
@@ -247,9 +247,8 @@ class _RelabelsEpisodes:
         first, slots = np.nonzero(self._valid & (self._start == index))
         lengths = self._length[first, slots]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        since = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        rows = (np.repeat(first, lengths) + since) % self.buffer_size
-        owners = np.repeat(slots, lengths)
+        rows, episode = span_rows(first, lengths)
+        rows, owners = rows % self.buffer_size, slots[episode]
         truncated = self.timeouts[rows[offsets[1:] - 1], slots] > 0
         steps: dict[str, Any] = {name: held[rows, owners] for name, held in self._steps.items()}
         episodes = EpisodeBatch(

@@ -100,57 +100,42 @@ class OnPolicyRelabeller:
     def _driven_through(self, since: int) -> np.ndarray:
         """Drive the design through what it has not seen; return the rewards since a tick."""
         recorder, paid = self.recorder, []
-        everyone = np.ones(recorder.num_envs, bool)
         if recorder.restarted:
-            self.design.begin(everyone, recorder.start_of(0, 0))
+            self.design.begin(*recorder.begun[-1])
         for index in range(recorder.ticks.count):
             paid.append(self.design.step(recorder.ticks.tick(index)))
             if index in recorder.begun:
-                begun, start = recorder.begun[index]
-                self.design.begin(begun, start)
+                self.design.begin(*recorder.begun[index])
         return np.array(paid[since:]).T
 
     def _relabelled(self, raw: np.ndarray, since: int) -> np.ndarray:
-        recorder, learns = self.recorder, self.design.memory == "model"
-        finished = recorder.finished(since)
-        whole = finished.firsts >= since
-        parts = [finished]
-        if self.design.depends == "row":
+        recorder, design = self.recorder, self.design
+        spans, rows_alone = recorder.finished(since), design.depends == "row"
+        if design.memory != "model":  # learns nothing from what was before the rollout
+            if rows_alone:
+                spans = spans._replace(firsts=np.maximum(spans.firsts, since))
+            spans = spans.chosen(spans.firsts >= since)
+        if rows_alone:
             opened = recorder.unfinished()
-            parts.append(opened._replace(firsts=np.maximum(opened.firsts, since)))
-            whole = np.ones(len(finished.slots) + len(opened.slots), bool)
-        elif not learns:
-            parts = [finished.chosen(whole)]
-            whole = whole[whole]
-        spans = Spans(*map(np.concatenate, zip(*parts, strict=True)))
-        if not learns:
-            spans = spans._replace(firsts=np.maximum(spans.firsts, since))
-        held = spans.firsts >= 0
-        spans, whole = spans.chosen(held), whole[held]
+            opened = opened._replace(firsts=np.maximum(opened.firsts, since))
+            spans = Spans(*map(np.concatenate, zip(spans, opened, strict=True)))
         new = raw.copy()
         self.whole_episode_share = 0.0
         if len(spans.slots):
             episodes = recorder.gather(spans)
-            if self.design.depends == "episode":
-                whole = whole & ~episodes.failed
-            self._write(new, spans, self.design.relabel(episodes), whole, since)
+            counts = rows_alone | ((spans.firsts >= since) & ~episodes.failed)
+            self._write(new, spans, design.relabel(episodes), counts, since)
         return new
 
     def _write(
-        self, new: np.ndarray, spans: Spans, paid: np.ndarray, whole: np.ndarray, since: int
+        self, new: np.ndarray, spans: Spans, paid: np.ndarray, counts: np.ndarray, since: int
     ) -> None:
-        """Put the rewards of the rows that count into the rollout."""
+        """Put the rewards of the spans that count into the rollout."""
         slots, ticks = spans.rows()
-        ticks -= since
-        if not whole.all():
-            rows = np.repeat(whole, spans.ends - spans.firsts)
-            slots, ticks, paid = slots[rows], ticks[rows], paid[rows]
-        if len(ticks) and ticks.min() < 0:
-            rows = ticks >= 0
-            slots, ticks, paid = slots[rows], ticks[rows], paid[rows]
-        new[slots, ticks] = paid
+        rows = np.repeat(counts, spans.ends - spans.firsts) & (ticks >= since)
+        new[slots[rows], ticks[rows] - since] = paid[rows]
         played = self.recorder.ticks.field("active")[:, since:]
-        self.whole_episode_share = len(paid) / max(int(played.sum()), 1)
+        self.whole_episode_share = int(rows.sum()) / max(int(played.sum()), 1)
 
     def _warn_if_low(self) -> None:
         if self.whole_episode_share < _LOW_SHARE and not self._warned:
