@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from rewardloom.baselines.comparison.compare import read_comparison
+from rewardloom.baselines.comparison.compare import comparison_runs, read_comparison
 from rewardloom.baselines.comparison.levels import level_summary, steps_to_level
-from rewardloom.baselines.comparison.results import arm_results, read_run
+from rewardloom.baselines.comparison.results import arm_results
 
 
 def interval(value):
@@ -16,12 +16,7 @@ def interval(value):
 def table(folder):
     """Return the lines of one comparison's table."""
     config, facts = read_comparison(folder)
-    records = [
-        read_run(arm, seed, Path(folder) / "runs" / arm / f"seed{seed}")
-        for arm in config.arms
-        for seed in config.seeds
-    ]
-    arms = arm_results(records)
+    arms = arm_results(comparison_runs(Path(folder), config))
     metrics = [name for name in arms[0].metrics if name != "length"]
     head = ["arm", "raw return, IQM", *metrics, "length", "steps to the level", "seeds"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]

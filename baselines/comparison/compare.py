@@ -24,7 +24,7 @@ from rewardloom.baselines.training.folder import RunFolder, write_json
 from rewardloom.baselines.training.world_parts import find_world
 from rewardloom.errors import ConfigError, RunError
 
-__all__ = ["CompareResult", "compare", "make_report", "read_comparison"]
+__all__ = ["CompareResult", "compare", "comparison_runs", "make_report", "read_comparison"]
 
 _REPLAY_SECONDS = 180.0
 
@@ -95,7 +95,7 @@ def compare(
     facts["wall_seconds"] += monotonic() - started
     _write(folder, config, facts)
     if stopped is not None:
-        records = _records(folder, config)
+        records = comparison_runs(folder, config)
         return CompareResult(folder, records, _failures(views), None, stopped)
     return _report(folder, _failures(views))
 
@@ -111,7 +111,7 @@ def make_report(out: str | Path) -> CompareResult:
 
 def _report(folder: Path, errors: dict[str, str]) -> CompareResult:
     config, facts = read_comparison(folder)
-    records = _records(folder, config)
+    records = comparison_runs(folder, config)
     arms = arm_results(records)
     if not arms:
         reasons = "; ".join(dict.fromkeys(errors.values()))
@@ -185,7 +185,8 @@ def _run_path(folder: Path, arm: str, seed: int) -> Path:
     return folder / "runs" / arm / f"seed{seed}"
 
 
-def _records(folder: Path, config: CompareConfig) -> list[RunRecord]:
+def comparison_runs(folder: Path, config: CompareConfig) -> list[RunRecord]:
+    """Return all runs of a comparison as they lie in its folder, arms in their order."""
     return [
         read_run(arm, seed, _run_path(folder, arm, seed))
         for arm in config.arms

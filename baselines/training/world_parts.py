@@ -10,13 +10,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
-from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.errors import ConfigError, refuse_unknown
 from rewardloom.registration import NAMESPACE, WORLDS
 
 __all__ = ["apply_wrapper", "find_world", "make_env"]
@@ -42,7 +42,8 @@ def make_env(world: str, kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
     except gym.error.NameNotFound as error:
         raise _unknown_world(world, error) from None
     except TypeError as error:
-        raise _bad_argument(world, kwargs, error) from error
+        _refuse_world_arguments(world, kwargs)
+        raise ConfigError(f"{world} refuses the arguments {dict(kwargs)!r}: {error}") from error
 
 
 def find_world(world: str) -> None:
@@ -76,12 +77,7 @@ def apply_wrapper(env: gym.Env[Any, Any], settings: Mapping[str, Any]) -> gym.En
         raise ConfigError(f"Cannot import the wrapper {path!r}: {error}.") from error
     if not (inspect.isclass(wrapper) and issubclass(wrapper, gym.Wrapper)):
         raise ConfigError(f"{path!r} is not a gymnasium.Wrapper class, got {wrapper!r}.")
-    parameters = inspect.signature(wrapper).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in kwargs:
-        if name not in parameters and not takes_any:
-            options = list(parameters)[1:]
-            raise ConfigError(unknown_name("argument", name, options, where=f"of {path}"))
+    _refuse_arguments(kwargs, list(inspect.signature(wrapper).parameters.values())[1:], path)
     try:
         return wrapper(env, **kwargs)
     except _REFUSALS as error:
@@ -100,13 +96,18 @@ def _unknown_world(world: str, error: gym.error.NameNotFound) -> gym.error.Error
     return ConfigError(f"{error} Did you mean '{NAMESPACE}:{NAMESPACE}/{near[0]}'?")
 
 
-def _bad_argument(world: str, kwargs: Mapping[str, Any], error: TypeError) -> ConfigError:
-    """Return the error for a world's constructor that refused its arguments."""
+def _refuse_world_arguments(world: str, kwargs: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an argument that the world's constructor does not know."""
     entry = gym.spec(world).entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    parameters = inspect.signature(creator).parameters if callable(creator) else {}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in kwargs:
-        if parameters and not takes_any and name not in parameters:
-            return ConfigError(unknown_name("argument", name, parameters, where=f"of {world}"))
-    return ConfigError(f"{world} refuses the arguments {dict(kwargs)!r}: {error}")
+    if callable(creator) and (parameters := inspect.signature(creator).parameters):
+        _refuse_arguments(kwargs, parameters.values(), world)
+
+
+def _refuse_arguments(
+    kwargs: Mapping[str, Any], parameters: Iterable[inspect.Parameter], owner: str
+) -> None:
+    """Raise `ConfigError` for an argument that is none of the parameters, naming the nearest."""
+    parameters = list(parameters)
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        refuse_unknown(kwargs, [p.name for p in parameters], kind="argument", where=f"of {owner}")

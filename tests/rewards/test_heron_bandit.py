@@ -1,35 +1,23 @@
 """A bandit whose lexicographic optimum lies off the hull: the case for a network."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from rewardloom.rewards import HeronDesign, episode_batch
 
-ARMS = np.array(
-    [
-        [0.92, 0.15, 0.10],
-        [1.0, 0.0, 0.0],
-        [0.5, 1.0, 1.0],
-        [0.7, 0.6, 0.5],
-        [0.2, 0.2, 0.9],
-        [0.93, 0.0, 0.9],
-    ]
-)
-NAMES = ("first", "second", "third")
+def example():
+    """Return the script whose table stands in the docs."""
+    path = Path(__file__).parents[2] / "examples" / "heron_bandit.py"
+    spec = importlib.util.spec_from_file_location("heron_bandit", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def learn(model, margins, seed, steps=600):
-    learning = {"first_refit": steps, "pairs": 2000, "gradient_steps": 600, "seed": seed}
-    inputs = ("components",) if model == "network" else None
-    design = HeronDesign(
-        NAMES, model=model, margins=margins, inputs=inputs, center="mean", learning=learning
-    )
-    design.bind(NAMES, 1)
-    arms = ARMS[np.random.default_rng(seed).integers(0, len(ARMS), steps)]
-    design.relabel(episode_batch(np.zeros((steps, 1)), arms[:, None]))
-    design.update_model = False
-    paid = design.relabel(episode_batch(np.zeros((len(ARMS), 1)), ARMS[:, None]))
-    return int(paid.argmax()), design.diagnostics()
+BANDIT = example()
+ARMS, learn = BANDIT.ARMS, BANDIT.fitted
 
 
 def test_no_weighted_sum_picks_the_optimum():
