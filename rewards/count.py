@@ -11,6 +11,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["CountDesign"]
@@ -139,8 +140,7 @@ class CountDesign:
 
 
 def _is_finite(value: Any) -> bool:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return number and bool(np.isfinite(value))
+    return is_number(value) and bool(np.isfinite(value))
 
 
 def _digest(key: bytes) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch, check_on_truncation
+from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["ScaleDesign"]
@@ -37,8 +38,7 @@ class ScaleDesign:
     relabels = False
 
     def __init__(self, factor: float, *, on_truncation: str = "raw"):
-        number = isinstance(factor, (int, float, np.number)) and not isinstance(factor, bool)
-        if not number or not math.isfinite(factor) or factor == 0:
+        if not is_number(factor) or not math.isfinite(factor) or factor == 0:
             raise ConfigError(f"factor must be a finite number other than 0, got {factor!r}.")
         self.factor = float(factor)
         self.settles_truncation = check_on_truncation(on_truncation)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["WeightDesign"]
@@ -42,7 +43,7 @@ class WeightDesign:
                 f"for example {{'progress': 1.0}}; got {weights!r}."
             )
         for name, weight in weights.items():
-            if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
+            if not is_number(weight):
                 raise ConfigError(f"The weight of component {name!r} is not a number: {weight!r}.")
             if not math.isfinite(weight):
                 raise ConfigError(f"The weight of component {name!r} is not finite: {weight!r}.")

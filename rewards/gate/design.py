@@ -14,6 +14,7 @@ from rewardloom.rewards.gate.gating import EarnedEpisodes, earn_episodes
 from rewardloom.rewards.gate.levels import Level, as_levels
 from rewardloom.rewards.gate.plan import GatePlan, compile_levels
 from rewardloom.rewards.gate.running import RunningGate
+from rewardloom.rewards.numbers import is_integer, is_number
 from rewardloom.rewards.ragged import episode_sums, last_rows
 from rewardloom.typing import F64N, F64T, BoolE, BoolN
 
@@ -217,7 +218,7 @@ def _deferred(gated: F64T, episodes: EpisodeBatch, ended: BoolE) -> F64T:
 
 
 def _check_gamma(gamma: Any) -> float:
-    if isinstance(gamma, bool) or not isinstance(gamma, int | float | np.number):
+    if not is_number(gamma):
         raise ConfigError(f"gamma must be a number in (0, 1], got {gamma!r}.")
     if not 0 < gamma <= 1:
         raise ConfigError(f"gamma must be in (0, 1], got {gamma!r}.")
@@ -227,7 +228,7 @@ def _check_gamma(gamma: Any) -> float:
 def _check_max_length(length: Any) -> int | None:
     if length is None:
         return None
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+    if not is_integer(length) or length < 1:
         raise ConfigError(f"max_length must be None or an integer >= 1, got {length!r}.")
     return int(length)
 

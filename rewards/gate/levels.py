@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from rewardloom.components import COMPONENT_NAME
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.rewards.numbers import is_integer, is_number
 
 __all__ = ["AGGREGATIONS", "Level", "as_levels"]
 
@@ -71,7 +70,7 @@ class Level:
         self._set("components", _components(self.components))
         self._set("name", _name(self.name, self.components))
         where = f"of level {self.name!r}"
-        if isinstance(self.priority, bool) or not isinstance(self.priority, int | np.integer):
+        if not is_integer(self.priority):
             raise ConfigError(f"The priority {where} must be an integer, got {self.priority!r}.")
         self._set("threshold", _threshold(self.threshold, where))
         for field, options in (
@@ -86,11 +85,11 @@ class Level:
                 f"The aggregation {self.aggregation!r} {where} has no meaning in scope 'step'; "
                 "leave it out or use scope 'episode'."
             )
-        if not _is_number(self.weight) or not math.isfinite(self.weight):
+        if not is_number(self.weight) or not math.isfinite(self.weight):
             raise ConfigError(f"The weight {where} must be a finite number, got {self.weight!r}.")
         for field in ("cap", "cap_per_kind"):
             cap = getattr(self, field)
-            if cap is not None and not (_is_number(cap) and 0 <= cap < math.inf):
+            if cap is not None and not (is_number(cap) and 0 <= cap < math.inf):
                 raise ConfigError(
                     f"The {field} {where} must be a finite number >= 0 or None, got {cap!r}."
                 )
@@ -183,12 +182,8 @@ def _threshold(given: Any, where: str) -> float:
         return -math.inf
     if given in _INFINITIES:
         return float(given)
-    if not _is_number(given) or math.isnan(given):
+    if not is_number(given) or math.isnan(given):
         raise ConfigError(
             f"The threshold {where} must be a number, '-inf' or 'inf', got {given!r}."
         )
     return float(given)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -12,6 +12,7 @@ from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
 from rewardloom.rewards.intrinsic.annotator import Annotator, LexiconAnnotator, Rules
 from rewardloom.rewards.intrinsic.retrieval import RetrievalModel
+from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["IntrinsicDesign"]
@@ -164,7 +165,7 @@ def _no_captions() -> ConfigError:
 
 
 def _at_least_zero(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    if not is_number(value):
         raise ConfigError(f"{name} must be a number, got {value!r}.")
     if not (math.isfinite(value) and value >= 0):
         raise ConfigError(f"{name} must be a finite number >= 0, got {value!r}.")

@@ -12,11 +12,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 from rewardloom.rewards.design import Memory
 from rewardloom.rewards.learning.store import check_inputs
+from rewardloom.rewards.numbers import is_integer, is_number
 
 __all__ = ["MODES", "Learning", "Mode", "check_options", "check_truncation"]
 
@@ -121,12 +120,12 @@ class Learning:
         ):
             counts[name] = getattr(self, name)
         for name, value in counts.items():
-            if not _is_int(value) or value < 1:
+            if not is_integer(value) or value < 1:
                 raise ConfigError(f"{name} must be an integer >= 1, got {value!r}.")
         if self.unbiased and self.subset < 2:
             raise ConfigError("unbiased=True needs subset >= 2: one step has no variance.")
         check_number("learning_rate", self.learning_rate, above=0.0)
-        if not _is_int(self.seed) or self.seed < 0:
+        if not is_integer(self.seed) or self.seed < 0:
             raise ConfigError(f"seed must be an integer >= 0, got {self.seed!r}.")
 
     def to_config(self) -> dict[str, Any]:
@@ -227,8 +226,12 @@ def check_number(
     high: float = math.inf,
 ) -> float:
     """Return a finite number in (above, high] and [low, high], or raise `ConfigError`."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= above or not low <= value <= high:
+    if (
+        not is_number(value)
+        or not math.isfinite(value)
+        or value <= above
+        or not low <= value <= high
+    ):
         bounds = f"> {above:g}" if above > -math.inf else f">= {low:g}"
         limit = f" and <= {high:g}" if high < math.inf else ""
         raise ConfigError(f"{name} must be a number {bounds}{limit}, got {value!r}.")
@@ -237,10 +240,6 @@ def check_number(
 
 def check_anneal_steps(value: Any) -> int:
     """Return a number of steps, 0 for no annealing."""
-    if not _is_int(value) or value < 0:
+    if not is_integer(value) or value < 0:
         raise ConfigError(f"anneal_steps must be an integer >= 0, got {value!r}.")
     return int(value)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
