@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rewardloom.wrappers import Transition
 
-__all__ = ["goal", "opens_door", "picks_key"]
+__all__ = ["goal", "milestone", "opens_door", "picks_key"]
 
 _KEY, _DOOR, _OPEN = 5, 4, 0
 
@@ -28,3 +28,8 @@ def opens_door(step: Transition) -> float:
     before, after = step.obs[3, 5], step.next_obs[3, 5]
     toggled = before[0] == _DOOR and after[0] == _DOOR
     return float(toggled and before[2] != _OPEN and after[2] == _OPEN)
+
+
+def milestone(step: Transition) -> float:
+    """Return 1 at a step that picks the key up, opens the door or reaches the goal, else 0."""
+    return max(picks_key(step), opens_door(step), float(step.reward > 0))
