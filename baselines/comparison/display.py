@@ -22,7 +22,7 @@ __all__ = ["Display", "RunView", "run_progress"]
 _REFRESH = 1.0  # seconds between looks at the folders
 _LINE = 15.0  # seconds between plain lines about a running run
 _TAIL = 16_384  # bytes of episodes.csv that are read
-_RECENT = 20  # episodes that the raw return is taken over
+_RECENT = 20  # episodes that the training return is taken over
 _STYLE = {"running": "cyan", "evaluating": "cyan", "finished": "green", "failed": "bold red"}
 
 
@@ -44,13 +44,13 @@ class RunView:
     total: int
     task: Task
     step: int = 0
-    raw_return: float | None = None
+    training_return: float | None = None
     _first: tuple[float, int] | None = None
     _rate: float | None = None
 
     def look(self) -> None:
         """Read the folder again."""
-        step, self.raw_return = run_progress(self.folder)
+        step, self.training_return = run_progress(self.folder)
         now = monotonic()
         if self.task.state == "running" and step > self.step:
             if self._first is None:
@@ -82,7 +82,7 @@ class RunView:
             f"{min(self.step, self.total):,}/{self.total:,}",
             "" if self.rate is None else f"{self.rate:,.0f}",
             eta,
-            "" if self.raw_return is None else f"{self.raw_return:.4g}",
+            "" if self.training_return is None else f"{self.training_return:.4g}",
             self.task.error,
         )
 
@@ -134,7 +134,7 @@ class Display:
     def _table(self) -> Table:
         done = sum(view.task.state == "finished" for view in self._views)
         table = Table(title=f"{done} of {len(self._views)} runs finished", title_justify="left")
-        for name in ("arm", "seed", "state", "steps", "steps/s", "left", "raw return", "note"):
+        for name in ("arm", "seed", "state", "steps", "steps/s", "left", "training return", "note"):
             table.add_column(name, justify="left" if name in ("arm", "state", "note") else "right")
         for view in self._views:
             table.add_row(*view.cells(), style=_STYLE.get(view.state, "dim"))
@@ -147,11 +147,11 @@ class Display:
         if view.state == state and (state != "running" or now - shown < _LINE):
             return
         self._lines[index] = (view.state, now)
-        arm, seed, word, steps, rate, eta, raw, note = view.cells()
+        arm, seed, word, steps, rate, eta, earned, note = view.cells()
         facts: list[Any] = [f"{arm} seed {seed}: {word}", f"{steps} steps"]
         facts += [f"{rate} steps/s"] if rate else []
         facts += [f"{eta} left"] if eta else []
-        facts += [f"raw return {raw}"] if raw else []
+        facts += [f"training return {earned}"] if earned else []
         facts += [note] if note else []
         print("  ".join(facts), file=self._console.file, flush=True)
 

@@ -18,11 +18,11 @@ _BAR_SECONDS = 0.2
 
 
 class ProgressCallback(BaseCallback):
-    """Writes steps, steps per second, mean raw return and the time left to standard error.
+    """Writes steps, steps per second, mean training return and the time left to standard error.
 
     Args:
         total: Steps of the whole run.
-        episodes: Knows the mean raw return.
+        episodes: Knows the mean raw return of the last training episodes.
     """
 
     def __init__(self, total: int, episodes: EpisodeCallback):
@@ -71,7 +71,7 @@ class ProgressCallback(BaseCallback):
         step = self.num_timesteps
         rate = (step - self._first) / max(monotonic() - self._began, 1e-9)
         mean = self._episodes.mean_raw_return
-        facts = f"{rate:,.0f} steps/s  raw return {'-' if mean is None else f'{mean:.4g}'}"
+        facts = f"{rate:,.0f} steps/s  training return {'-' if mean is None else f'{mean:.4g}'}"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, facts=facts)
             self._bar.refresh()
