@@ -8,9 +8,15 @@ from rewardloom.baselines.comparison.levels import level_summary, steps_to_level
 from rewardloom.baselines.comparison.results import arm_results
 
 
+def digits(number):
+    """Return three significant digits, without an exponent below a million."""
+    return f"{float(f'{number:.3g}'):g}"
+
+
 def interval(value):
     """Return "point [low, high]" with three digits."""
-    return "{:.3g} [{:.3g}, {:.3g}]".format(*value[:3])
+    point, low, high = map(digits, value[:3])
+    return f"{point} [{low}, {high}]"
 
 
 def table(folder):

@@ -55,17 +55,22 @@ def steps_to_level(episodes: Mapping[str, Array], level: Mapping[str, Any]) -> f
 
 
 def level_summary(found: Sequence[float | None]) -> str:
-    """Return "3 of 5 reached it; median 12,000 steps" for the runs of an arm.
+    """Return "3 of 5 reached it; median 12,000 steps (9,000 to never)" for the runs of an arm.
 
-    The median counts a run that never reached the level as longer than all others, so it exists
-    only if more than half of the runs did.
+    The median and the range count a run that never reached the level as longer than all others, so
+    the median exists only if more than half of the runs did. Runs that did not measure it are named
+    and count nowhere.
     """
     known = [steps for steps in found if steps is not None]
     if not known:
         return "not measured"
     reached = int(np.isfinite(known).sum())
+    unknown = len(found) - len(known)
+    lacking = f"; {unknown} not measured" if unknown else ""
     if not reached:
-        return f"never: 0 of {len(known)} reached it"
+        return f"never: 0 of {len(known)} reached it{lacking}"
     median = float(np.median(known))
-    words = f"{median:,.0f} steps" if np.isfinite(median) else "beyond training"
-    return f"{reached} of {len(known)} reached it; median {words}"
+    middle = f"{median:,.0f} steps" if np.isfinite(median) else "beyond training"
+    longest = f"{max(known):,.0f}" if reached == len(known) else "never"
+    spread = f" ({min(known):,.0f} to {longest})" if len(known) > 1 else ""
+    return f"{reached} of {len(known)} reached it; median {middle}{spread}{lacking}"

@@ -49,9 +49,19 @@ def test_an_unknown_metric_is_not_measured():
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([100, 300, 200, 500, 400], "5 of 5 reached it; median 300 steps"),
-        ([np.inf, 300, 200, np.inf, 40_000], "3 of 5 reached it; median 40,000 steps"),
-        ([np.inf, 300, 200, np.inf], "2 of 4 reached it; median beyond training"),
+        ([100, 300, 200, 500, 400], "5 of 5 reached it; median 300 steps (100 to 500)"),
+        (
+            [np.inf, 300, 200, np.inf, 40_000],
+            "3 of 5 reached it; median 40,000 steps (200 to never)",
+        ),
+        ([np.inf, 300, 200, np.inf], "2 of 4 reached it; median beyond training (200 to never)"),
+        ([np.inf, 300, 200, 100], "3 of 4 reached it; median 250 steps (100 to never)"),
+        ([300], "1 of 1 reached it; median 300 steps"),
+        (
+            [300, None, np.inf],
+            "1 of 2 reached it; median beyond training (300 to never); 1 not measured",
+        ),
+        ([np.inf, None], "never: 0 of 1 reached it; 1 not measured"),
         ([np.inf, np.inf], "never: 0 of 2 reached it"),
         ([None, None], "not measured"),
         ([], "not measured"),
