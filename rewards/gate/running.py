@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +37,7 @@ class RunningGate:
         self._gamma = gamma
         self._gates_steps = plan.gates_steps
         self._how = [level.aggregation for level in plan.levels]
+        self._pay = _payments(plan)
         self.length = np.zeros(num_slots)
         self.value = np.zeros(shape)
         self.earned = np.zeros(shape)
@@ -42,9 +45,10 @@ class RunningGate:
         self._now = np.zeros(shape)
         self._highest = np.full(shape, -np.inf)
         self._lowest = np.full(shape, np.inf)
+        self._opened = np.zeros(shape)
         self._open_steps = np.zeros(shape)
-        self._spent = np.zeros((num_slots, len(plan.cap)))
-        self._spent_kinds = np.zeros((num_slots, len(plan.kind_cap)))
+        self._room = np.tile(plan.cap, (num_slots, 1))
+        self._kind_room = np.tile(plan.kind_cap, (num_slots, 1))
 
     def clear(self, slots: BoolN) -> None:
         """Drop what is open in some slots."""
@@ -53,17 +57,17 @@ class RunningGate:
         self.length[slots] = 0.0
         self._highest[slots] = -np.inf
         self._lowest[slots] = np.inf
-        self._spent[slots] = 0.0
-        self._spent_kinds[slots] = 0.0
+        self._room[slots] = self._plan.cap
+        self._kind_room[slots] = self._plan.kind_cap
 
     def add(self, components: F64NK, active: BoolN) -> F64NL:
         """Take in one tick; return what the levels earned in it, 0 in inactive slots."""
-        plan = self._plan
         idle = None if np.count_nonzero(active) == len(active) else ~active
         if idle is not None:
             components = np.where(active[:, None], components, 0.0)
-        value = components @ plan.select
-        earned = self._earn(components, value, idle)
+        amounts = components @ self._pay.select
+        value = amounts[:, : len(self._how)]
+        earned = self._earn(amounts, value, idle)
         self.length += active
         self.value += value
         self.earned += earned
@@ -94,25 +98,19 @@ class RunningGate:
             opened = np.where(plan.step_bound > -np.inf, share, opened)
         return opened, (~passed @ plan.above) == 0
 
-    def _earn(self, components: F64NK, value: F64NL, idle: BoolN | None) -> F64NL:
-        plan = self._plan
-        earned = value * plan.weight
-        gate = None
+    def _earn(self, amounts: F64NK, value: F64NL, idle: BoolN | None) -> F64NL:
+        plan, pay, levels = self._plan, self._pay, len(self._how)
+        earned = amounts * pay.weight
         if self._gates_steps:
-            opened = value > plan.step_bound
-            gate = (~opened @ plan.above) == 0
+            opened = np.greater(value, plan.step_bound, out=self._opened)
             if idle is not None:
-                opened[idle] = False
+                opened[idle] = 0.0
             self._open_steps += opened
-            earned *= gate
+            earned *= opened @ pay.above == pay.num_above
         if len(plan.kind_cap):
-            kinds = components[:, plan.kind_component] * plan.weight[plan.kind_level]
-            if gate is not None:
-                kinds *= gate[:, plan.kind_level]
-            paid = _bounded(kinds, self._spent_kinds, plan.kind_cap)
-            earned[:, plan.kind_levels] = paid @ plan.kind_sum
+            earned = earned[:, :levels] + _bounded(earned[:, levels:], self._kind_room) @ pay.add
         if len(plan.cap):
-            earned[:, plan.capped] = _bounded(earned[:, plan.capped], self._spent, plan.cap)
+            earned[:, plan.capped] = _bounded(earned[:, plan.capped], self._room)
         return earned
 
     @property
@@ -126,16 +124,47 @@ class RunningGate:
 
     def _keep_extremes(self, value: F64NL, active: BoolN) -> None:
         where = active[:, None]
-        np.copyto(self._now, value, where=where)
+        if "last" in self._how:
+            np.copyto(self._now, value, where=where)
         if "max" in self._how:
             np.maximum(self._highest, value, out=self._highest, where=where)
         if "min" in self._how:
             np.minimum(self._lowest, value, out=self._lowest, where=where)
 
 
-def _bounded(payments: F64N, spent: F64N, cap: F64N) -> F64N:
-    """Pay positive payments until they add up to the cap; adds to `spent` what was paid."""
-    paid = np.minimum(payments, cap - spent)
-    spent += np.maximum(paid, 0.0)
-    np.minimum(spent, cap, out=spent)
+class _Payments(NamedTuple):
+    """A plan's arrays laid side by side: first its L levels, then its J kinds.
+
+    Attributes:
+        select: (K, L + J), 1 where a component belongs to a level or is the kind.
+        weight: (L + J,), 0 for levels that their kinds pay.
+        above: (L, L + J), 1 where a level has a higher priority; `num_above` (L + J,) counts them.
+        add: (J, L), 1 where a level pays a kind.
+    """
+
+    select: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    above: NDArray[np.float64]
+    num_above: NDArray[np.float64]
+    add: NDArray[np.float64]
+
+
+def _payments(plan: GatePlan) -> _Payments:
+    kinds = np.eye(len(plan.select))[:, plan.kind_component]
+    own = plan.weight.copy()
+    own[plan.kind_levels] = 0.0
+    above = np.hstack([plan.above, plan.above[:, plan.kind_level]])
+    return _Payments(
+        np.hstack([plan.select, kinds]),
+        np.concatenate([own, plan.weight[plan.kind_level]]),
+        above,
+        above.sum(axis=0),
+        np.eye(len(plan.levels))[plan.kind_level],
+    )
+
+
+def _bounded(payments: F64N, room: F64N) -> F64N:
+    """Pay positive payments until the room is used up; takes away from `room` what was paid."""
+    paid = np.minimum(payments, room)
+    room -= np.maximum(paid, 0.0)
     return paid
