@@ -15,6 +15,7 @@ from rewardloom.rewards.heron.factors import Factor, Margins, read_ranking
 from rewardloom.rewards.heron.learner import CENTERS, MODELS, Comparison, PreferenceLearner
 from rewardloom.rewards.heron.pairs import UNITS
 from rewardloom.rewards.heron.settings import PreferenceLearning, read_learning
+from rewardloom.rewards.learning.device import check_device
 from rewardloom.rewards.learning.store import check_inputs, input_needs, input_rows
 from rewardloom.rewards.open_steps import OpenSteps
 from rewardloom.rewards.ragged import finished, select_episodes
@@ -84,12 +85,15 @@ class HeronDesign:
         learning: PreferenceLearning | Mapping[str, Any] | None = None,
     ):
         self.factors = read_ranking(ranking)
+        settings = read_learning(learning)
         _check_choice("model", model, MODELS)
         _check_choice("unit", unit, UNITS)
         _check_choice("center", center or "mean", CENTERS)
         _check_choice("warmup", warmup, ("raw", "zero"))
         _check_choice("emit", emit, ("online", "relabel"))
         _check_fit(model, inputs, alpha)
+        if model == "network":
+            check_device(settings.device)
         if not isinstance(segment_length, int) or segment_length < 1:
             raise ConfigError(f"segment_length must be at least 1, got {segment_length!r}.")
         self.model = model
@@ -109,7 +113,7 @@ class HeronDesign:
             center or "mean",
             0.5 if alpha is None else float(alpha),
         )
-        self._learner = PreferenceLearner(rule, read_learning(learning))
+        self._learner = PreferenceLearner(rule, settings)
         self._watches_horizon = center is None
         self._length: int | None = None
         self._clear(0)

@@ -17,7 +17,8 @@ from torch.nn import functional
 from rewardloom.rewards.heron.models import Layers
 from rewardloom.rewards.heron.pairs import Units
 from rewardloom.rewards.heron.settings import LARGEST_GAP, PreferenceLearning
-from rewardloom.rewards.learning.networks import checked_device, mlp
+from rewardloom.rewards.learning.device import torch_device
+from rewardloom.rewards.learning.networks import mlp
 from rewardloom.rewards.ragged import span_rows
 
 __all__ = ["bradley_terry_loss", "new_layers", "train_member"]
@@ -62,7 +63,7 @@ def train_member(
     Returns:
         The network after.
     """
-    device = checked_device(settings.device)
+    device = torch_device(settings.device)
     network = _network(layers).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     rows_in = torch.from_numpy(inputs).to(device)

@@ -32,7 +32,8 @@ class PreferenceLearning:
         label_smoothing: Probability in [0, 0.5) that a label is taken to be wrong.
         output_penalty: Weight of the mean squared output in the loss.
         seed: Of pairs and weights.
-        device: "cpu" or "cuda", for the gradient steps; rewards are always computed on the CPU.
+        device: Of the network's gradient steps, "cpu" or a GPU of this machine such as "cuda";
+            rewards are always computed on the CPU.
 
     Raises:
         ConfigError: a number is out of range.

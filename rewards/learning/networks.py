@@ -15,25 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from rewardloom.errors import ConfigError
 from rewardloom.rewards.learning.store import location_scale
 
-__all__ = ["Standardizer", "checked_device", "mlp", "seeded", "to_cpu"]
-
-
-def checked_device(name: str) -> torch.device:
-    """Return the torch device called `name`.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"There is no device {name!r}; use cpu or cuda.") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device={name!r}, but torch finds no CUDA GPU here. Use cpu.")
-    return device
+__all__ = ["Standardizer", "mlp", "seeded", "to_cpu"]
 
 
 class seeded:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.rewards.learning.device import check_device
 from rewardloom.rewards.learning.store import input_needs
 from rewardloom.rewards.redistribute import payers
 from rewardloom.rewards.redistribute.learner import Learner
@@ -41,7 +42,7 @@ def build_mode(
     """Return the payer of a mode with checked options, and what takes in its episodes.
 
     Raises:
-        ConfigError: an option is out of range.
+        ConfigError: an option is out of range, or the device does not exist here.
     """
     if mode in _MODELS:
         return _learned(mode, as_learning(options["learning"]))
@@ -65,6 +66,7 @@ def build_mode(
 
 
 def _learned(mode: str, settings: Learning) -> tuple[payers.Payer, Learner]:
+    check_device(settings.device)
     learner = Learner(settings, _MakeModel(_MODELS[mode]))
     if mode == "rrd":
         payer: payers.Payer = payers.RatePayer(learner)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rewardloom.rewards.learning.networks import Standardizer, checked_device, seeded, to_cpu
+from rewardloom.rewards.learning.device import torch_device
+from rewardloom.rewards.learning.networks import Standardizer, seeded, to_cpu
 from rewardloom.rewards.learning.store import StoredEpisodes
 from rewardloom.rewards.redistribute.settings import Learning
 from rewardloom.typing import F64T, I64E1
@@ -35,7 +36,7 @@ class Regressor:
     def __init__(self, width: int, settings: Learning):
         self.width = width
         self.settings = settings
-        self.device = checked_device(settings.device)
+        self.device = torch_device(settings.device)
         self.center = 0.0
         self.scale = 1.0
         self.standardizer = Standardizer(width)

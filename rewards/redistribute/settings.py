@@ -81,7 +81,7 @@ class Learning:
         max_episodes: The latest episodes that are kept.
         max_steps: Steps of all of them, at most.
         seed: Of the initial weights and the batches.
-        device: "cpu" or "cuda".
+        device: "cpu", or a GPU of this machine such as "cuda" or "cuda:1".
 
     Raises:
         ConfigError: a value is out of range, or an input does not exist.
