@@ -1,0 +1,401 @@
+"""When captions are annotated: at once, or in the background while training goes on.
+
+- `ImmediateLabeler`: asks in `submit`; deterministic.
+- `BackgroundLabeler`: a bounded stack, newest first, emptied by one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.intrinsic.models.base import Item
+
+__all__ = ["Ask", "BackgroundLabeler", "ImmediateLabeler", "Labeler"]
+
+Ask: TypeAlias = Callable[[Sequence[Any]], NDArray[Any]]
+"""`Annotator.label` or `Comparer.compare`: one number in [0, 1] or NaN per item."""
+
+_MAX_GIVEN_UP = 100_000
+_JOIN_SECONDS = 5.0
+
+
+class Labeler(Protocol):
+    """Takes items and gives back annotated ones."""
+
+    @property
+    def room(self) -> int:
+        """Items that can be taken now without dropping others."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Items taken and not yet answered."""
+        ...
+
+    @property
+    def arrived(self) -> bool:
+        """Whether `collect` would return something."""
+        ...
+
+    def submit(self, items: Sequence[Item]) -> None:
+        """Have items annotated; those that wait already or were given up are passed over."""
+        ...
+
+    def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
+        """Return items answered since the last call with their labels, none of them NaN."""
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """Return counts since the start; the keys never change."""
+        ...
+
+    def close(self) -> None:
+        """Stop what runs; a later `submit` starts it again."""
+        ...
+
+
+class _Tries:
+    """Remembers items without an answer, and those that got none too often."""
+
+    def __init__(self, max_tries: int):
+        self.max_tries = max_tries
+        self.unanswered = 0
+        self._tries: dict[Item, int] = {}
+        self.given_up: dict[Item, None] = {}
+
+    def failed(self, item: Item) -> bool:
+        """Note one more try without an answer; return whether the item is given up."""
+        self.unanswered += 1
+        tries = self._tries.pop(item, 0) + 1
+        if tries < self.max_tries:
+            _bounded(self._tries, item, tries)
+            return False
+        _bounded(self.given_up, item, None)
+        return True
+
+
+def _bounded(entries: dict[Item, Any], item: Item, value: Any) -> None:
+    entries[item] = value
+    if len(entries) > _MAX_GIVEN_UP:
+        del entries[next(iter(entries))]
+
+
+class ImmediateLabeler:
+    """Annotates items in `submit`.
+
+    What the annotator raises is raised to the caller. An item without an answer is asked again
+    when it is submitted again, `max_tries` times in all.
+
+    Args:
+        ask: Who answers.
+        max_tries: At least 1.
+    """
+
+    def __init__(self, ask: Ask, *, max_tries: int = 3):
+        self._ask = ask
+        self._tries = _Tries(_positive("max_tries", max_tries))
+        self._done: dict[Item, float] = {}
+        self._answered = 0
+        self.room = 1_000_000
+        self.pending = 0
+
+    @property
+    def arrived(self) -> bool:
+        """Whether `collect` would return something."""
+        return bool(self._done)
+
+    def submit(self, items: Sequence[Item]) -> None:
+        """See `Labeler.submit`."""
+        given_up, done = self._tries.given_up, self._done
+        fresh = [item for item in dict.fromkeys(items) if item not in given_up and item not in done]
+        if not fresh:
+            return
+        for item, label in zip(fresh, _answers(self._ask, fresh), strict=True):
+            if np.isnan(label):
+                self._tries.failed(item)
+            else:
+                done[item] = label
+                self._answered += 1
+
+    def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
+        """See `Labeler.collect`."""
+        done, self._done = self._done, {}
+        return list(done), np.fromiter(done.values(), np.float64, len(done))
+
+    def metrics(self) -> dict[str, float]:
+        """Return `answered`, `unanswered` tries and items `given_up`."""
+        return {
+            "answered": float(self._answered),
+            "unanswered": float(self._tries.unanswered),
+            "given_up": float(len(self._tries.given_up)),
+        }
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class BackgroundLabeler:
+    """Annotates items in a thread of its own; `submit` and `collect` never wait for it.
+
+    A stack: the newest items are asked first, the oldest are dropped where more than `max_pending`
+    wait (and taken again if they are submitted again). Nothing that the annotator does reaches
+    the caller: if it raises, hangs or its thread dies, items wait, a warning says so once, tries
+    come at growing intervals, and a dead thread is replaced at the next `submit`. Not picklable
+    state (the thread, locks) is left out of a pickle and of a forked child, which starts anew.
+
+    Args:
+        ask: Who answers; called from the thread.
+        batch_size: Most items asked in one call.
+        max_pending: Most items that wait.
+        max_tries: Calls without an answer after which an item is not asked any more.
+        stop: Called first in `close`, so that the annotator abandons a request in flight.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        batch_size: int = 100,
+        max_pending: int = 10_000,
+        max_tries: int = 3,
+        stop: Callable[[], None] | None = None,
+    ):
+        self._ask = ask
+        self._stop = stop
+        self._sizes = (
+            _positive("batch_size", batch_size),
+            _positive("max_pending", max_pending),
+            _positive("max_tries", max_tries),
+        )
+        self._queue = _Queue(*self._sizes)
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+        self._restarts = 0
+        self._finalizer: Any = None
+
+    @property
+    def room(self) -> int:
+        """Items that can be taken without dropping others."""
+        return self._sizes[1] - len(self._queue.stack)
+
+    @property
+    def pending(self) -> int:
+        """Items taken and not yet answered."""
+        return len(self._queue.waiting)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether `collect` would return something."""
+        return bool(self._queue.done)
+
+    def submit(self, items: Sequence[Item]) -> None:
+        """See `Labeler.submit`."""
+        if os.getpid() != self._pid:  # a fork: locks and thread belong to the parent
+            self._start_anew()
+        queue = self._queue
+        waiting, given_up = queue.waiting, queue.tries.given_up
+        fresh = [item for item in items if item not in waiting and item not in given_up]
+        if fresh:
+            queue.push(fresh)
+        if queue.stack and (self._thread is None or not self._thread.is_alive()):
+            self._start_thread()
+
+    def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
+        """See `Labeler.collect`."""
+        queue = self._queue
+        with queue.lock:
+            done, queue.done = queue.done, {}
+        return list(done), np.fromiter(done.values(), np.float64, len(done))
+
+    def metrics(self) -> dict[str, float]:
+        """Return counts of `ImmediateLabeler`, plus dropped items, errors and thread restarts."""
+        queue = self._queue
+        return {
+            "answered": float(queue.answered),
+            "unanswered": float(queue.tries.unanswered),
+            "given_up": float(len(queue.tries.given_up)),
+            "dropped": float(queue.dropped),
+            "errors": float(queue.errors),
+            "restarts": float(self._restarts),
+        }
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until nothing is pending; return whether that came within `timeout` seconds."""
+        with self._queue.changed:
+            return self._queue.changed.wait_for(lambda: not self._queue.waiting, timeout)
+
+    def close(self) -> None:
+        """End the thread within 5 seconds; an annotator that hangs longer is left behind."""
+        if os.getpid() != self._pid:
+            self._start_anew()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._finalizer()
+        if self._stop is not None:
+            self._stop()
+        thread.join(_JOIN_SECONDS)
+        if thread.is_alive():
+            warnings.warn(
+                f"The annotator did not return within {_JOIN_SECONDS:.0f} s of close(); its thread "
+                "ends with its request or with the process.",
+                stacklevel=2,
+            )
+        queue, self._queue = self._queue, _Queue(*self._sizes)
+        self._queue.take_over(queue)
+
+    def _start_thread(self) -> None:
+        if self._thread is not None:  # it died
+            self._restarts += 1
+            self._queue.forget_asked()
+        self._queue.closed = False
+        self._thread = threading.Thread(
+            target=_work, args=(self._queue, self._ask), name="rewardloom-annotator", daemon=True
+        )
+        # the thread knows the queue only, so that a labeler nobody holds any more ends it
+        self._finalizer = weakref.finalize(self, self._queue.close)
+        self._thread.start()
+
+    def _start_anew(self) -> None:
+        queue, self._queue = self._queue, _Queue(*self._sizes)
+        self._queue.take_over(queue)
+        self._thread, self._pid = None, os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_ask": self._ask, "_stop": self._stop, "_sizes": self._sizes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        sizes = state["_sizes"]
+        self.__init__(
+            state["_ask"],
+            batch_size=sizes[0],
+            max_pending=sizes[1],
+            max_tries=sizes[2],
+            stop=state["_stop"],
+        )
+
+
+class _Queue:
+    """What the labeler and its thread share."""
+
+    def __init__(self, batch_size: int, max_pending: int, max_tries: int):
+        self.batch_size = batch_size
+        self.max_pending = max_pending
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
+        self.stack: dict[Item, None] = {}  # the newest last
+        self.waiting: set[Item] = set()  # on the stack or being asked
+        self.done: dict[Item, float] = {}
+        self.tries = _Tries(max_tries)
+        self.closed = False
+        self.answered = self.dropped = self.errors = 0
+        self.warned = False
+
+    def push(self, items: Sequence[Item]) -> None:
+        with self.changed:
+            for item in items:
+                self.stack[item] = None
+                self.waiting.add(item)
+            self._drop_oldest()
+            self.changed.notify_all()
+
+    def take(self) -> list[Item]:
+        """Return the newest items, waiting for some; [] once closed."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.stack or self.closed)
+            if self.closed:
+                return []
+            size = min(self.batch_size, len(self.stack))
+            return [self.stack.popitem()[0] for _ in range(size)]
+
+    def answer(self, items: list[Item], labels: NDArray[np.float64]) -> None:
+        with self.changed:
+            for item, label in zip(items, labels.tolist(), strict=True):
+                self.waiting.discard(item)
+                if label != label:
+                    self.tries.failed(item)
+                else:
+                    self.done[item] = label
+                    self.answered += 1
+            self.changed.notify_all()
+
+    def put_back(self, items: list[Item], error: BaseException, delay: float) -> None:
+        """Keep items whose call failed, and wait before the next one."""
+        with self.changed:
+            self.errors += 1
+            # below what came meanwhile: those are newer
+            self.stack = {item: None for item in reversed(items)} | self.stack
+            self._drop_oldest()
+            if not self.warned:
+                self.warned = True
+                warnings.warn(
+                    f"The annotator failed: {type(error).__name__}: {error}. Captions wait and are "
+                    "tried again; training goes on without their labels.",
+                    stacklevel=2,
+                )
+            self.changed.wait_for(lambda: self.closed, delay)
+
+    def forget_asked(self) -> None:
+        """Let items that a dead thread took be submitted again."""
+        with self.changed:
+            self.waiting = set(self.stack)
+
+    def close(self) -> None:
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def take_over(self, other: _Queue) -> None:
+        """Keep the results and counts of a queue whose thread is gone; what waited is dropped."""
+        self.done, self.tries = dict(other.done), other.tries
+        self.answered, self.dropped, self.errors = other.answered, other.dropped, other.errors
+        self.warned = other.warned
+
+    def _drop_oldest(self) -> None:
+        while len(self.stack) > self.max_pending:
+            item = next(iter(self.stack))
+            del self.stack[item]
+            self.waiting.discard(item)
+            self.dropped += 1
+
+
+def _work(queue: _Queue, ask: Ask) -> None:
+    """Answer items until the queue is closed."""
+    delay = 0.5
+    while items := queue.take():
+        try:
+            labels = _answers(ask, items)
+        except BaseException as error:  # whatever a user's annotator raises
+            queue.put_back(items, error, delay)
+            delay = min(2 * delay, 30.0)
+        else:
+            queue.answer(items, labels)
+            delay = 0.5
+
+
+def _answers(ask: Ask, items: Sequence[Item]) -> NDArray[np.float64]:
+    labels = np.asarray(ask(items), np.float64)
+    if (
+        labels.shape != (len(items),)
+        or not ((labels >= 0) & (labels <= 1) | np.isnan(labels)).all()
+    ):
+        raise ConfigError(
+            f"An annotator must return a number in [0, 1] or NaN for each of {len(items)} items, "
+            f"got {labels!r}."
+        )
+    return labels
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} must be an integer >= 1, got {value!r}.")
+    return value
