@@ -17,16 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium as gym
-import numpy as np
 from stable_baselines3.common.utils import set_random_seed
 
 from rewardloom.baselines.comparison.animation import Frames, fit_text, to_picture, write_animation
 from rewardloom.baselines.training.algorithms import Agent, algorithm_class
 from rewardloom.baselines.training.config import TrainConfig
 from rewardloom.baselines.training.folder import RunFolder, write_json
+from rewardloom.baselines.training.players import Player, choose_actions, make_player
 from rewardloom.baselines.training.threads import torch_threads
-from rewardloom.baselines.training.worlds import has_action_masks, make_world
 
 __all__ = ["Replay", "record"]
 
@@ -42,7 +40,7 @@ class Replay:
         kind: "picture" (an animated WebP beside the file), "text", or "none".
         reason: Why there is none.
         steps: Steps that were played.
-        raw_return: Sum of the world's own reward over them.
+        raw_return: Sum of the world's own reward over them, of a game the mean over its agents.
         ended: Whether the episode ended within them.
         milliseconds: From one frame to the next.
         frames: The frames of "text"; empty for the others.
@@ -65,10 +63,10 @@ def record(run: Path, target: Path) -> Replay:
         target: Path without a suffix.
     """
     config = RunFolder(run).read_config()
-    plain = make_world(config)
+    plain = make_player(config)
     try:
-        agent_class = algorithm_class(config, plain)
-        modes = plain.metadata.get("render_modes", [])
+        agent_class = algorithm_class(config, masked=plain.masked)
+        modes = plain.world.metadata.get("render_modes", [])
     finally:
         plain.close()
     mode = next((mode for mode in ("rgb_array", "ansi") if mode in modes), None)
@@ -85,14 +83,14 @@ def record(run: Path, target: Path) -> Replay:
 
 def _record(model: Agent, config: TrainConfig, mode: str, target: Path) -> Replay:
     set_random_seed(config.seed)
-    env = make_world(config, render_mode=mode)
+    player = make_player(config, render_mode=mode)
     try:
         frames = Frames(to_picture if mode == "rgb_array" else str)
-        steps, raw_return, ended = _play(env, model, frames.add, config.eval_deterministic)
+        steps, raw_return, ended = _play(player, model, frames.add, config.eval_deterministic)
         frames.close()
     finally:
-        env.close()
-    milliseconds = frames.milliseconds(env.metadata.get("render_fps"))
+        player.close()
+    milliseconds = frames.milliseconds(player.world.metadata.get("render_fps"))
     facts: dict[str, Any] = {"steps": steps, "raw_return": raw_return, "ended": ended}
     if mode == "ansi":
         kept = fit_text(frames.kept)
@@ -103,27 +101,21 @@ def _record(model: Agent, config: TrainConfig, mode: str, target: Path) -> Repla
 
 
 def _play(
-    env: gym.Env[Any, Any],
+    player: Player,
     model: Agent,
     show: Callable[[Callable[[], Any]], None],
     deterministic: bool,
 ) -> tuple[int, float, bool]:
     """Play one episode; `show` is offered a picture before the first and after every step."""
-    obs, _ = env.reset(seed=_SEED)
-    show(env.render)
-    masked = has_action_masks(env)
-    raw_return = 0.0
-    for step in range(1, _MAX_STEPS + 1):
-        extra = {"action_masks": env.get_wrapper_attr("action_masks")()} if masked else {}
-        action, _ = model.predict(obs, deterministic=deterministic, **extra)
-        if isinstance(action, np.ndarray) and action.ndim == 0:
-            action = action[()]
-        obs, reward, terminated, truncated, _ = env.step(action)
-        raw_return += float(reward)
-        show(env.render)
-        if terminated or truncated:
-            return step, raw_return, True
-    return _MAX_STEPS, raw_return, False
+    player.reset(_SEED)
+    show(player.world.render)
+    over = False
+    while not over and player.outcome().length < _MAX_STEPS:
+        [actions] = choose_actions(model, [player], deterministic=deterministic)
+        over = player.step(actions)
+        show(player.world.render)
+    outcome = player.outcome()
+    return outcome.length, outcome.raw_return, over
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     Raises:
         ConfigError: an unknown argument (with the nearest name) or a value that PPO refuses.
     """
-    cls = algorithm_class(config, venv)
+    cls = algorithm_class(config, masked=has_action_masks(venv))
     defaults = defaults_for(config.world)
     kwargs = merged_arguments(defaults["algo_kwargs"], config.algo_kwargs)
     parameters = [name for name in inspect.signature(cls).parameters if name not in _OWN]
@@ -70,7 +70,7 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     for name, value in kwargs.items():
         _check_kind(cls, name, value)
     if "batch_size" not in config.algo_kwargs:
-        kwargs["batch_size"] = _divisor(kwargs["n_steps"], config.num_envs, kwargs["batch_size"])
+        kwargs["batch_size"] = _divisor(kwargs["n_steps"], venv.num_envs, kwargs["batch_size"])
     policy = _policy(defaults["policy"], venv.observation_space)
     if defaults["features_extractor"] is not None:
         kwargs.setdefault("policy_kwargs", {}).setdefault(
@@ -90,13 +90,12 @@ def restore_model(config: TrainConfig, venv: VecEnv, path: Path) -> Agent:
     return model
 
 
-def algorithm_class(config: TrainConfig, env: Any) -> type[PPO] | type[MaskablePPO]:
-    """Return the algorithm for an Env or VecEnv.
+def algorithm_class(config: TrainConfig, *, masked: bool) -> type[PPO] | type[MaskablePPO]:
+    """Return the algorithm for a world that has action masks or none.
 
     Raises:
         ConfigError: MaskablePPO is wanted on a world without action masks.
     """
-    masked = has_action_masks(env)
     if config.algo == "maskable_ppo" and not masked:
         raise ConfigError(
             f"algo='maskable_ppo' needs a world with action_masks(); {config.world} has none. "

@@ -64,8 +64,10 @@ class EpisodeCallback(BaseCallback):
     def _on_step(self) -> bool:
         infos, rewards = self.locals["infos"], self.locals["rewards"]
         self._shaped += rewards
-        self._length += 1
         for slot, info in enumerate(infos):
+            if "inactive" in info:  # the seat of an agent that left a game that goes on
+                continue
+            self._length[slot] += 1
             self._raw[slot] += info.get("raw_reward", rewards[slot])
             self._add_columns(self._sums[slot], info)
         for slot in np.flatnonzero(self.locals["dones"]):

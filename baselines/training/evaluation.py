@@ -9,21 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from sb3_contrib import MaskablePPO
 from stable_baselines3.common.utils import set_random_seed
 
 from rewardloom.baselines.training.algorithms import Agent, algorithm_class, checked_device
 from rewardloom.baselines.training.config import TrainConfig
 from rewardloom.baselines.training.folder import RunFolder
+from rewardloom.baselines.training.players import Outcome, Player, choose_actions, make_player
 from rewardloom.baselines.training.threads import torch_threads
-from rewardloom.baselines.training.worlds import make_world
 from rewardloom.errors import ConfigError, RunError
 
 __all__ = ["evaluate", "evaluate_model"]
 
-_AT_ONCE = 8  # environments; more costs memory and saves little
+_AT_ONCE = 8  # episodes; more costs memory and saves little
 
 
 def evaluate(
@@ -52,11 +50,12 @@ def evaluate(
     """
     model_path, folder = _locate(Path(run_or_model))
     config = folder.read_config()
-    env = make_world(config)
+    player = make_player(config)
     try:
-        model = algorithm_class(config, env).load(model_path, device=checked_device(device))
+        agent_class = algorithm_class(config, masked=player.masked)
     finally:
-        env.close()
+        player.close()
+    model = agent_class.load(model_path, device=checked_device(device))
     with torch_threads(config.torch_threads):
         return evaluate_model(
             model, config, episodes=episodes, seed=seed, deterministic=deterministic
@@ -75,7 +74,9 @@ def evaluate_model(
         infrastructure failed; `seed`, `deterministic`; `raw_return`, `length` and each of
         `metrics` (the world's `info["episode_metrics"]`) as {"mean", "std", "values"}, std over
         episodes with divisor n; `is_success`, the share of episodes, or None where the world does
-        not say.
+        not say. An episode of a PettingZoo world is a game, its `raw_return` the mean over its
+        agents of each agent's sum of rewards; those sums are in `agent_returns`, by agent, in the
+        same form.
 
     Raises:
         RunError: the infrastructure failed in every episode.
@@ -83,82 +84,65 @@ def evaluate_model(
     if episodes < 1 or seed < 0:
         raise ConfigError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}.")
     set_random_seed(_seed(seed, 0))
-    envs = [make_world(config) for _ in range(min(_AT_ONCE, episodes))]
+    players: list[Player] = []
     try:
-        played = _play(model, envs, episodes, seed, deterministic)
+        for _ in range(min(_AT_ONCE, episodes)):
+            players.append(make_player(config))
+        played = _play(model, players, episodes, seed, deterministic)
     finally:
-        for env in envs:
-            env.close()
-    finished = [episode for episode in played if not episode["failed"]]
+        for player in players:
+            player.close()
+    finished = [outcome for outcome in played if not outcome.failed]
     if not finished:
         raise RunError(
             f"The infrastructure of {config.world} failed in all {episodes} evaluation episodes, "
             "so there is no score. Mend it, then run: rewardloom evaluate RUN"
         )
-    names = dict.fromkeys(name for episode in finished for name in episode["metrics"])
-    successes = [e["is_success"] for e in finished if e["is_success"] is not None]
-    return {
+    successes = [outcome.is_success for outcome in finished if outcome.is_success is not None]
+    result = {
         "episodes": len(finished),
         "failed_episodes": episodes - len(finished),
         "seed": seed,
         "deterministic": deterministic,
-        "raw_return": _summary([e["raw_return"] for e in finished]),
-        "length": _summary([e["length"] for e in finished]),
-        "metrics": {
-            name: _summary([e["metrics"][name] for e in finished if name in e["metrics"]])
-            for name in names
-        },
+        "raw_return": _summary([outcome.raw_return for outcome in finished]),
+        "length": _summary([outcome.length for outcome in finished]),
+        "metrics": _summaries([outcome.metrics for outcome in finished]),
         "is_success": float(np.mean(successes)) if successes else None,
     }
+    if finished[0].agent_returns:
+        result["agent_returns"] = _summaries([outcome.agent_returns for outcome in finished])
+    return result
 
 
 def _play(
-    model: Agent, envs: list[gym.Env[Any, Any]], episodes: int, seed: int, deterministic: bool
-) -> list[dict[str, Any]]:
-    """Play episodes 0, 1, ... on the first free environment; return them in that order."""
-    finished: list[dict[str, Any]] = [{} for _ in range(episodes)]
-    playing = dict(enumerate(range(len(envs))))  # environment -> episode
-    observations = {i: env.reset(seed=_seed(seed, 1 + i))[0] for i, env in enumerate(envs)}
-    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
-    waiting = iter(range(len(envs), episodes))
+    model: Agent, players: list[Player], episodes: int, seed: int, deterministic: bool
+) -> list[Outcome]:
+    """Play episodes 0, 1, ... on the first free player; return them in that order."""
+    finished: dict[int, Outcome] = {}
+    playing = dict(enumerate(range(len(players))))  # player -> episode
+    for slot, player in enumerate(players):
+        player.reset(_seed(seed, 1 + slot))
+    waiting = iter(range(len(players), episodes))
     while playing:
-        slots = list(playing)
-        batch = [observations[i] for i in slots]
-        actions = _actions(model, [envs[i] for i in slots], batch, deterministic)
-        for slot, action in zip(slots, actions, strict=True):
-            env, episode = envs[slot], playing[slot]
-            observations[slot], reward, terminated, truncated, info = env.step(action)
-            returns[episode] += float(reward)
-            lengths[episode] += 1
-            if not (terminated or truncated):
+        active = [players[slot] for slot in playing]
+        chosen = choose_actions(model, active, deterministic=deterministic)
+        for slot, actions in zip(list(playing), chosen, strict=True):
+            if not players[slot].step(actions):
                 continue
-            finished[episode] = {
-                "raw_return": float(returns[episode]),
-                "length": int(lengths[episode]),
-                "metrics": {k: float(v) for k, v in info.get("episode_metrics", {}).items()},
-                "is_success": info.get("is_success"),
-                "failed": bool(info.get("infra_failure")),
-            }
+            finished[playing[slot]] = players[slot].outcome()
             following = next(waiting, None)
             if following is None:
                 del playing[slot]
             else:
                 playing[slot] = following
-                observations[slot] = env.reset(seed=_seed(seed, 1 + following))[0]
-    return finished
+                players[slot].reset(_seed(seed, 1 + following))
+    return [finished[episode] for episode in range(episodes)]
 
 
-def _actions(
-    model: Agent, envs: list[gym.Env[Any, Any]], observations: list[Any], deterministic: bool
-) -> Any:
-    if isinstance(observations[0], dict):
-        batch: Any = {key: np.stack([o[key] for o in observations]) for key in observations[0]}
-    else:
-        batch = np.stack(observations)
-    if isinstance(model, MaskablePPO):
-        masks = np.stack([env.get_wrapper_attr("action_masks")() for env in envs])
-        return model.predict(batch, deterministic=deterministic, action_masks=masks)[0]
-    return model.predict(batch, deterministic=deterministic)[0]
+def _summaries(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Return one summary per name, over the episodes that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _summary([row[name] for row in rows if name in row]) for name in names}
 
 
 def _summary(values: list[float]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Segments(NamedTuple):
         episodes of a slow world.
         """
         rollout = model.n_steps * model.n_envs
-        default = max(-(-config.steps // 10), SHORTEST_SEGMENT * config.num_envs)
+        default = max(-(-config.steps // 10), SHORTEST_SEGMENT * model.n_envs)
         every = config.checkpoint_every or default
         return cls(rollout, -(-config.steps // rollout) * rollout, -(-every // rollout) * rollout)
 

@@ -12,7 +12,16 @@ import rewardloom
 
 __all__ = ["software_versions"]
 
-_PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy", "nle")
+_PACKAGES = (
+    "gymnasium",
+    "stable-baselines3",
+    "sb3-contrib",
+    "torch",
+    "numpy",
+    "nle",
+    "pettingzoo",
+    "mpe2",
+)
 
 
 def software_versions() -> dict[str, Any]:

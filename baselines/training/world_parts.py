@@ -8,20 +8,23 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
-from rewardloom.errors import ConfigError, refuse_unknown
+from rewardloom.baselines.training.construction import (
+    call_wrapper,
+    import_wrapper,
+    refuse_arguments,
+)
+from rewardloom.baselines.training.parallel_worlds import find_parallel_env, is_parallel
+from rewardloom.errors import ConfigError
 from rewardloom.registration import NAMESPACE, WORLDS
 
 __all__ = ["apply_wrapper", "find_world", "make_env"]
-
-_REFUSALS = (TypeError, ValueError, AssertionError, AttributeError, KeyError)
 
 
 def make_env(world: str, kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
@@ -47,12 +50,16 @@ def make_env(world: str, kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def find_world(world: str) -> None:
-    """Refuse an id that is not registered; one with a module to import passes unseen.
+    """Refuse an id that is not registered, or a PettingZoo module that is not there.
+
+    A Gymnasium id with a module to import passes unseen.
 
     Raises:
-        ConfigError: an id of rewardloom lacks its namespace.
-        gymnasium.error.Error: no such id (with the nearest name).
+        ConfigError: an id of rewardloom lacks its namespace, or a module is no PettingZoo world.
+        gymnasium.error.Error: no such id (with the nearest name), or a dependency is missing.
     """
+    if is_parallel(world):
+        find_parallel_env(world)
     if ":" in world:
         return
     try:
@@ -68,23 +75,12 @@ def apply_wrapper(env: gym.Env[Any, Any], settings: Mapping[str, Any]) -> gym.En
         ConfigError: it cannot be imported, is no environment wrapper, or refuses the environment
             or its arguments.
     """
-    path = settings["wrapper"]
-    kwargs = {key: value for key, value in settings.items() if key != "wrapper"}
-    module, _, attribute = path.partition(":")
-    try:
-        wrapper = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Cannot import the wrapper {path!r}: {error}.") from error
+    wrapper = import_wrapper(settings)
     if not (inspect.isclass(wrapper) and issubclass(wrapper, gym.Wrapper)):
-        raise ConfigError(f"{path!r} is not a gymnasium.Wrapper class, got {wrapper!r}.")
-    _refuse_arguments(kwargs, list(inspect.signature(wrapper).parameters.values())[1:], path)
-    try:
-        return wrapper(env, **kwargs)
-    except _REFUSALS as error:
         raise ConfigError(
-            f"The wrapper {path!r} with the arguments {kwargs!r} does not fit the world: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+            f"{settings['wrapper']!r} is not a gymnasium.Wrapper class, got {wrapper!r}."
+        )
+    return call_wrapper(wrapper, env, settings)
 
 
 def _unknown_world(world: str, error: gym.error.NameNotFound) -> gym.error.Error:
@@ -101,13 +97,4 @@ def _refuse_world_arguments(world: str, kwargs: Mapping[str, Any]) -> None:
     entry = gym.spec(world).entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
     if callable(creator) and (parameters := inspect.signature(creator).parameters):
-        _refuse_arguments(kwargs, parameters.values(), world)
-
-
-def _refuse_arguments(
-    kwargs: Mapping[str, Any], parameters: Iterable[inspect.Parameter], owner: str
-) -> None:
-    """Raise `ConfigError` for an argument that is none of the parameters, naming the nearest."""
-    parameters = list(parameters)
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        refuse_unknown(kwargs, [p.name for p in parameters], kind="argument", where=f"of {owner}")
+        refuse_arguments(kwargs, parameters.values(), world)

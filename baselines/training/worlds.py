@@ -1,7 +1,7 @@
 """The worlds of a training run: one environment, or several under the reward designs.
 
-- `make_world`: the configured world without any design, as evaluation uses it.
-- `make_training_worlds`: `num_envs` of them as an SB3 VecEnv, with the designs on top.
+- `make_world`: the configured Gymnasium world without any design, as evaluation uses it.
+- `make_training_worlds`: `num_envs` worlds as an SB3 VecEnv, with the designs on top.
 - `has_action_masks`: whether a world offers `action_masks()`.
 """
 
@@ -14,8 +14,9 @@ import gymnasium as gym
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from rewardloom.baselines.plugs import DesignVecReward
+from rewardloom.baselines.plugs import DesignVecReward, ParallelToVecEnv
 from rewardloom.baselines.training.config import TrainConfig, design_name
+from rewardloom.baselines.training.parallel_worlds import is_parallel, make_parallel_world
 from rewardloom.baselines.training.timing import Clock, TimedVecEnv
 from rewardloom.baselines.training.world_parts import apply_wrapper, make_env
 from rewardloom.errors import ConfigError
@@ -26,6 +27,7 @@ from rewardloom.wrappers import RewardComponents
 __all__ = ["TrainingWorlds", "has_action_masks", "make_training_worlds", "make_world"]
 
 _PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+_FLATTEN = "gymnasium.wrappers:FlattenObservation"
 
 
 class TrainingWorlds(NamedTuple):
@@ -43,7 +45,7 @@ class TrainingWorlds(NamedTuple):
 
 
 def make_world(config: TrainConfig, *, render_mode: str | None = None) -> gym.Env[Any, Any]:
-    """Make the configured world with its wrappers and components and without designs.
+    """Make the configured Gymnasium world with its wrappers and components, without designs.
 
     Args:
         config: Names the world, its arguments, wrappers and components.
@@ -62,21 +64,21 @@ def make_world(config: TrainConfig, *, render_mode: str | None = None) -> gym.En
         env = apply_wrapper(env, settings)
     if config.components:
         env = RewardComponents(env, **config.components)
-    _check_spaces(config.world, env)
+    _check_spaces(config.world, env.observation_space, env.action_space)
     return env
 
 
 def make_training_worlds(config: TrainConfig, clock: Clock) -> TrainingWorlds:
     """Make the environments and put the designs on them, the first one innermost.
 
-    A design that relabels is made but put on nothing.
+    A design that relabels is made but put on nothing. Of a PettingZoo world there are `num_envs`
+    copies; every agent of each is an environment of the VecEnv.
 
     Args:
         config: The run's settings.
         clock: Told how long the environments and the designs take.
     """
-    makers: list[Callable[[], gym.Env[Any, Any]]] = [lambda: make_world(config)] * config.num_envs
-    venv: VecEnv = TimedVecEnv(DummyVecEnv(makers), clock, "env")
+    venv: VecEnv = TimedVecEnv(_plain_worlds(config), clock, "env")
     designs: dict[str, RewardDesign] = {}
     relabelling: RewardDesign | None = None
     try:
@@ -103,19 +105,35 @@ def has_action_masks(env: Any) -> bool:
     return env.has_wrapper_attr("action_masks")
 
 
-def _check_spaces(world: str, env: gym.Env[Any, Any]) -> None:
-    space = env.observation_space
+def _plain_worlds(config: TrainConfig) -> VecEnv:
+    if not is_parallel(config.world):
+        makers: list[Callable[[], gym.Env[Any, Any]]] = [lambda: make_world(config)]
+        return DummyVecEnv(makers * config.num_envs)
+    venv = ParallelToVecEnv([lambda: make_parallel_world(config)] * config.num_envs)
+    try:
+        _check_spaces(config.world, venv.observation_space, venv.action_space)
+        venv.seed(config.seed)
+        venv.reset()  # before it nobody knows whether agents have action masks
+    except BaseException:
+        venv.close()
+        raise
+    return venv
+
+
+def _check_spaces(world: str, observation_space: Any, action_space: Any) -> None:
+    space = observation_space
     parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
     for key, part in parts.items():
         if not isinstance(part, _PLAIN):
             entry = f" entry {key!r}" if key else ""
+            example = "" if is_parallel(world) else f", for example {_FLATTEN}"
             raise ConfigError(
                 f"The observation{entry} of {world} is a {type(part).__name__} space, which PPO "
-                "cannot read; give 'wrappers' that make it a Box, Discrete or a Dict of those, for "
-                "example gymnasium.wrappers:FlattenObservation."
+                "cannot read; give 'wrappers' that make it a Box, Discrete or a Dict of those"
+                f"{example}."
             )
-    if not isinstance(env.action_space, _PLAIN):
+    if not isinstance(action_space, _PLAIN):
         raise ConfigError(
-            f"The actions of {world} are a {type(env.action_space).__name__} space; PPO needs Box, "
+            f"The actions of {world} are a {type(action_space).__name__} space; PPO needs Box, "
             "Discrete, MultiDiscrete or MultiBinary."
         )
