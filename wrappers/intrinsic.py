@@ -7,8 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign
-from rewardloom.rewards.intrinsic.annotator import Rules
+from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
 from rewardloom.wrappers.design import DesignReward
 
 __all__ = ["IntrinsicReward"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
-from rewardloom.rewards.intrinsic.annotator import Annotator, LexiconAnnotator, Rules
+from rewardloom.rewards.intrinsic.annotators import Annotator, LexiconAnnotator, Rules
 from rewardloom.rewards.intrinsic.retrieval import RetrievalModel
 from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
@@ -23,7 +23,7 @@ _NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 class IntrinsicDesign:
     r"""Pays extrinsic_coef * r_t + intrinsic_coef * y(c_t) / N(c_t)^count_exponent.
 
-    c_t is the caption reached by the step, y(c_t) in {0, 1} its label, and N(c_t) how often this
+    c_t is the caption reached by the step, y(c_t) in [0, 1] its label, and N(c_t) how often this
     very caption has been shown in this episode, the present time and the reset included: a caption
     first seen at a step pays 1, then 1/8, then 1/27 with exponent 3. The retrieval form of ONI
     (Zheng et al. 2024, "Online Intrinsic Rewards for Decision Making Agents from Large Language
@@ -109,14 +109,14 @@ class IntrinsicDesign:
             counts, label = all_counts[slot], labels[slot]
             counts[caption] = count = counts.get(caption, 0) + 1
             if label:
-                bonus = coef * count**power
-                columns += (scale * rewards[slot] + bonus, bonus, 1.0, count, 1.0)
+                bonus = coef * label * count**power
+                columns += (scale * rewards[slot] + bonus, bonus, label, count, 1.0)
             else:
                 columns += (scale * rewards[slot], 0.0, 0.0, count, 0.0 if label is None else 1.0)
         self._shown = np.array(columns).reshape(5, -1, order="F")
         return self._shown[0]
 
-    def _labels(self, captions: list[Any], active: list[bool]) -> list[int | None]:
+    def _labels(self, captions: list[Any], active: list[bool]) -> list[float | None]:
         """Return the label of each slot, None where it is inactive or has none."""
         known = self.model.ask(c for c, on in zip(captions, active, strict=True) if on)
         return [known.get(c) if on else None for c, on in zip(captions, active, strict=True)]
@@ -134,8 +134,8 @@ class IntrinsicDesign:
             for row in range(first, int(episodes.offsets[episode + 1])):
                 caption = captions[row]
                 count = counts[caption] = counts.get(caption, 0) + 1
-                if labels.get(caption):
-                    bonus[row] = self.intrinsic_coef * count**-self.count_exponent
+                if label := labels.get(caption):
+                    bonus[row] = self.intrinsic_coef * label * count**-self.count_exponent
         return self.extrinsic_coef * episodes.reward + bonus
 
     def summary(self) -> dict[str, F64N]:

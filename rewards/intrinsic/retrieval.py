@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.intrinsic.annotator import HELPFUL, NO_LABEL, UNHELPFUL, Annotator
+from rewardloom.rewards.intrinsic.annotators import Annotator
 
 __all__ = ["RetrievalModel"]
 
@@ -27,7 +27,7 @@ class RetrievalModel:
 
     Attributes:
         annotator: As given.
-        table: caption -> label, 0 or 1. Read it; change it through `ask` and `load_state_dict`.
+        table: caption -> label, in [0, 1]. Read it; change it through `ask` and `load_state_dict`.
 
     Raises:
         ConfigError: `annotator` is none, or `capacity` is not at least 1.
@@ -42,16 +42,16 @@ class RetrievalModel:
             raise ConfigError(f"capacity must be an integer >= 1, got {capacity!r}.")
         self.annotator = annotator
         self.capacity = capacity
-        self.table: dict[str, int] = {}
+        self.table: dict[str, float] = {}
 
-    def ask(self, captions: Iterable[str]) -> dict[str, int]:
+    def ask(self, captions: Iterable[str]) -> dict[str, float]:
         """Return the labels of `captions`, having the unknown ones labelled in one call.
 
         Args:
             captions: Any texts, repeated or not.
 
         Returns:
-            caption -> 1 or 0; captions without a label are absent.
+            caption -> label; captions without a label are absent.
 
         Raises:
             ConfigError: a caption is no text, or the annotator broke its protocol.
@@ -72,7 +72,7 @@ class RetrievalModel:
         """Return the table and who made it, as plain Python and numpy."""
         return {
             "captions": list(self.table),
-            "labels": np.fromiter(self.table.values(), np.int8, len(self.table)),
+            "labels": np.fromiter(self.table.values(), float, len(self.table)),
             "annotator": self.annotator.name,
             "version": self.annotator.version,
         }
@@ -91,10 +91,10 @@ class RetrievalModel:
                 f"reward model has {own[0]!r}, version {own[1]!r}. Use the same goal and rules, or "
                 "start with an empty table."
             )
-        labels = map(int, state["labels"])
+        labels = map(float, state["labels"])
         self.table = dict(zip(state["captions"], labels, strict=True))
 
-    def _annotate(self, captions: list[str]) -> dict[str, int]:
+    def _annotate(self, captions: list[str]) -> dict[str, float]:
         for caption in captions:
             if not isinstance(caption, str):
                 raise ConfigError(
@@ -102,13 +102,10 @@ class RetrievalModel:
                     "at reset and at every step, '' where there is nothing to say."
                 )
         labels = np.asarray(self.annotator.label(captions))
-        if (
-            labels.shape != (len(captions),)
-            or not np.isin(labels, (HELPFUL, UNHELPFUL, NO_LABEL)).all()
-        ):
+        if labels.shape != (len(captions),) or ((labels < 0) | (labels > 1)).any():
             raise ConfigError(
-                f"Annotator {self.annotator.name!r} must return one of 1, 0 and -1 for each of "
-                f"{len(captions)} captions, got {labels!r}."
+                f"Annotator {self.annotator.name!r} must return a label in [0, 1], or NaN for "
+                f"none, for each of {len(captions)} captions, got {labels!r}."
             )
         pairs = zip(captions, labels.tolist(), strict=True)
-        return {caption: int(label) for caption, label in pairs if label != NO_LABEL}
+        return {caption: float(label) for caption, label in pairs if label == label}

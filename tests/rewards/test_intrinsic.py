@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards import IntrinsicDesign, StepBatch, episode_batch, make_design
-from rewardloom.rewards.intrinsic import RetrievalModel
+from rewardloom.rewards.intrinsic import NO_LABEL, RetrievalModel
 
 KILL, GOLD, WALL = "You kill the newt!", "$ - 5 gold pieces.", "It's a wall."
 CAPTION = st.sampled_from([KILL, GOLD, WALL, "", "You kill the bat!"])
@@ -31,7 +31,7 @@ class Script:
 
     def label(self, captions):
         self.asked.append(list(captions))
-        return np.array([self.answers.get(c, 0) for c in captions], np.int8)
+        return np.array([self.answers.get(c, 0) for c in captions], float)
 
 
 def texts(captions):
@@ -118,7 +118,7 @@ def test_counters_inside_a_text_make_new_captions():
 
 
 def test_summary_says_what_was_paid_and_why():
-    design = begun("", "", annotator=Script({KILL: 1, GOLD: -1}), intrinsic_coef=0.4)
+    design = begun("", "", annotator=Script({KILL: 1, GOLD: NO_LABEL}), intrinsic_coef=0.4)
     play(design, tick(KILL, GOLD), tick(KILL, WALL))
     assert {k: v.tolist() for k, v in design.summary().items()} == {
         "reward": [pytest.approx(0.05), 0],
@@ -148,8 +148,16 @@ def test_unseen_captions_of_a_tick_are_asked_once_and_together():
     assert script.asked == [[KILL, WALL, GOLD], [""]]
 
 
+def test_a_soft_label_pays_its_share():
+    design = begun("", annotator=Script({KILL: 0.5}), intrinsic_coef=0.4)
+    assert play(design, tick(KILL), tick(KILL)).ravel() == pytest.approx([0.2, 0.025])
+    assert design.summary()["label"].tolist() == [0.5]
+    batch = episode_batch([[0.0, 0.0]], extra=texts([KILL, KILL]))
+    assert design.relabel(batch) == pytest.approx([0.2, 0.025])
+
+
 def test_no_label_pays_nothing_and_is_asked_again():
-    script = Script({KILL: -1})
+    script = Script({KILL: NO_LABEL})
     design = begun("", annotator=script)
     assert play(design, tick(KILL)).item() == 0
     assert design.model.table == {}
@@ -261,9 +269,9 @@ def test_says_where_captions_come_from_when_there_are_none():
         design.relabel(episode_batch([[0.0]]))
 
 
-@pytest.mark.parametrize("answer", [np.array([1, 0]), np.array([2]), np.array([0.5]), None])
+@pytest.mark.parametrize("answer", [np.array([1, 0]), np.array([2]), np.array([-0.5]), None])
 def test_refuses_annotators_that_break_their_protocol(answer):
     script = Script({})
     script.label = lambda captions: answer
-    with pytest.raises(ConfigError, match=r"'script' must return one of 1, 0 and -1"):
+    with pytest.raises(ConfigError, match=r"'script' must return a label in \[0, 1\]"):
         begun("", annotator=script).step(tick(KILL))

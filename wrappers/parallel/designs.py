@@ -12,8 +12,7 @@ from pettingzoo import ParallelEnv
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign
-from rewardloom.rewards.intrinsic.annotator import Rules
+from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
 from rewardloom.rewards.scale import ScaleDesign
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.parallel.design import DesignReward

@@ -1,1 +1,11 @@
 """Who says what captions are worth: lexicon, language model, records of earlier answers."""
+
+from rewardloom.rewards.intrinsic.annotators.lexicon import LexiconAnnotator as LexiconAnnotator
+from rewardloom.rewards.intrinsic.annotators.lexicon import Rules as Rules
+from rewardloom.rewards.intrinsic.annotators.protocol import HELPFUL as HELPFUL
+from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL as NO_LABEL
+from rewardloom.rewards.intrinsic.annotators.protocol import UNHELPFUL as UNHELPFUL
+from rewardloom.rewards.intrinsic.annotators.protocol import Annotator as Annotator
+from rewardloom.rewards.intrinsic.annotators.protocol import Comparer as Comparer
+from rewardloom.rewards.intrinsic.annotators.rules import lexicon_goals as lexicon_goals
+from rewardloom.rewards.intrinsic.annotators.rules import lexicon_rules as lexicon_rules

@@ -1,8 +1,4 @@
-"""Who says which captions are helpful.
-
-- `Annotator`: the protocol; a language model, a person or a list of rules can be behind it.
-- `LexiconAnnotator`: ordered regular expressions, with no network, no model and no chance.
-"""
+"""`LexiconAnnotator`: ordered regular expressions, with no network, no model and no chance."""
 
 from __future__ import annotations
 
@@ -10,54 +6,26 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rewardloom.rewards.intrinsic.rules import Rule, checked_on, read_rules
+from rewardloom.rewards.intrinsic.annotators.rules import Rule, checked_on, read_rules
+from rewardloom.typing import F64N
 
-__all__ = ["HELPFUL", "NO_LABEL", "UNHELPFUL", "Annotator", "LexiconAnnotator", "Rules"]
-
-HELPFUL = 1
-UNHELPFUL = 0
-NO_LABEL = -1
-"""The annotator could not say; it is asked again when the caption returns."""
+__all__ = ["LexiconAnnotator", "Rules"]
 
 Rules: TypeAlias = str | os.PathLike[str] | Sequence[Any]
 
 
-@runtime_checkable
-class Annotator(Protocol):
-    """Labels captions.
-
-    Attributes:
-        name: What labels, and for which goal; goes into records.
-        version: Changes whenever a label could change; goes into records.
-    """
-
-    name: str
-    version: str
-
-    def label(self, captions: Sequence[str]) -> NDArray[np.int8]:
-        """Return one label per caption: `HELPFUL`, `UNHELPFUL` or `NO_LABEL`.
-
-        Args:
-            captions: Distinct texts.
-
-        Returns:
-            (len(captions),) int8.
-        """
-        ...
-
-
 class LexiconAnnotator:
-    """Labels captions by an ordered list of regular expressions.
+    """Labels and compares captions by an ordered list of regular expressions.
 
     A caption, which may hold several messages of one step, is read from left to right. Where
     several rules match at one place, the first in the list decides and takes the text it
     matched; reading goes on behind it. The caption has the highest weight found; it is helpful
-    if that is at least 1. A caption that no rule matches is unhelpful: the lexicon always answers.
+    if that is at least 1. A caption that no rule matches is unhelpful and weighs 0: the
+    lexicon always answers. Of two captions the one of the higher weight shows more progress.
 
     The shipped rules are about the hero's own deeds in NetHack ("You kill the newt!"), not those
     of pets and monsters ("The newt is killed!"), and skip quoted text. They are ours; they are
@@ -79,7 +47,9 @@ class LexiconAnnotator:
 
     >>> lexicon = LexiconAnnotator("score")
     >>> lexicon.label(["You kill the newt!", "The newt is killed!"])
-    array([1, 0], dtype=int8)
+    array([1., 0.])
+    >>> lexicon.compare([("It's a wall.", "You kill the newt!")])
+    array([0.])
     >>> lexicon.explain("You kill the newt!")
     'kill'
     """
@@ -95,9 +65,9 @@ class LexiconAnnotator:
         helpful = (rule.regex for rule in self._rules if rule.weight >= 1)
         self._maybe_helpful = re.compile("|".join(helpful) or "(?!)")
 
-    def label(self, captions: Sequence[str]) -> NDArray[np.int8]:
-        """Return 1 or 0 for each caption, (len(captions),) int8."""
-        labels = np.zeros(len(captions), np.int8)
+    def label(self, captions: Sequence[str]) -> F64N:
+        """Return 1.0 or 0.0 for each caption, (len(captions),) float64."""
+        labels = np.zeros(len(captions))
         search = self._maybe_helpful.search
         for index, caption in enumerate(captions):
             if search(caption) is not None:
@@ -105,10 +75,19 @@ class LexiconAnnotator:
                 labels[index] = rule is not None and rule.weight >= 1
         return labels
 
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """Return 1.0, 0.0 or 0.5 for each pair: the caption of the higher weight, or a tie."""
+        ahead = [self._weight(first) - self._weight(second) for first, second in pairs]
+        return 0.5 + 0.5 * np.sign(np.array(ahead, float))
+
     def explain(self, caption: str) -> str | None:
         """Return the id of the rule that decided on `caption`, or None if none matches."""
         rule = self._top(caption)
         return None if rule is None else rule.id
+
+    def _weight(self, caption: str) -> int:
+        rule = self._top(caption)
+        return 0 if rule is None else rule.weight
 
     def _top(self, caption: str) -> Rule | None:
         """Return the first of the matching rules with the highest weight."""

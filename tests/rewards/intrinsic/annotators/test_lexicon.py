@@ -10,9 +10,11 @@ import pytest
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards import LexiconAnnotator
-from rewardloom.rewards.intrinsic import Annotator, lexicon_goals, lexicon_rules
+from rewardloom.rewards.intrinsic import Annotator, Comparer, lexicon_goals, lexicon_rules
 
-CAPTIONS = json.loads((Path(__file__).parent / "data" / "captions.json").read_text())["captions"]
+CAPTIONS = json.loads((Path(__file__).parents[2] / "data" / "captions.json").read_text())[
+    "captions"
+]
 RECALL = {"score": 46 / 48, "combat": 24 / 26, "gold": 16 / 18, "stairs": 15 / 16}
 """On the captions of the file; see its note on how to read these figures."""
 
@@ -79,10 +81,22 @@ def test_labels_have_the_protocols_form():
     lexicon = LexiconAnnotator("combat")
     assert isinstance(lexicon, Annotator)
     labels = lexicon.label(["You hit the newt.", "You miss the newt."])
-    assert labels.dtype == np.int8
+    assert labels.dtype == np.float64
     assert labels.tolist() == [1, 0]
     assert lexicon.label([]).shape == (0,)
     assert lexicon.name == "lexicon:combat"
+
+
+def test_of_two_captions_the_one_of_the_higher_weight_shows_more_progress():
+    lexicon = LexiconAnnotator("score")
+    assert isinstance(lexicon, Comparer)
+    wall, money = "It's a wall.", "You hear someone counting money."
+    kill, murder = "You kill the newt!", "You kill the poor kitten!"
+    pairs = [(kill, money), (money, kill), (wall, murder), (wall, "This door is locked."), ("", "")]
+    compared = lexicon.compare(pairs)
+    assert compared.dtype == np.float64
+    assert compared.tolist() == [1, 0, 1, 0.5, 0.5]
+    assert lexicon.compare([]).shape == (0,)
 
 
 def test_the_version_follows_the_rules():
