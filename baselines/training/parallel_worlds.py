@@ -64,8 +64,8 @@ def find_parallel_env(world: str) -> Callable[..., ParallelEnv]:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
         raise _not_found(world, path, error.name or path) from error
-    make: Any = getattr(module, "parallel_env", None)
-    if not callable(make):
+    make = getattr(module, "parallel_env", None)
+    if make is None:
         raise ConfigError(
             f"World {world!r}: the module {path!r} has no parallel_env(), which makes a world "
             "whose agents act at the same time. Worlds in which they take turns are not trained."
