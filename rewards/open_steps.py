@@ -17,7 +17,8 @@ __all__ = ["OpenSteps"]
 class OpenSteps:
     """Keeps ticks until every episode they belong to was taken.
 
-    Memory is linear in the longest open episode; adding a tick copies its rows once.
+    Memory is linear in the longest open episode, which may have `MOST_TICKS` steps of
+    `StepColumns`; adding a tick copies its rows once.
 
     Args:
         num_slots: N.

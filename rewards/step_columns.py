@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from rewardloom.errors import RunError
 from rewardloom.rewards.design import EpisodeBatch, StepBatch
 from rewardloom.rewards.ragged import span_rows
 from rewardloom.typing import I64E1
 
-__all__ = ["StepColumns"]
+__all__ = ["MOST_TICKS", "MUCH_MEMORY", "StepColumns"]
+
+MOST_TICKS = 2**20
+"""Ticks that are held at most: an episode that goes on for so long is taken to have no end."""
+
+MUCH_MEMORY = 4 * 2**30
+"""Bytes above which a table warns, once."""
 
 _FIELDS = ("reward", "components", "terminated", "truncated", "active", "failed")
 _TREES = ("obs", "action", "next_obs", "extra")
@@ -25,16 +33,26 @@ class StepColumns:
 
     Attributes:
         count: Ticks that are held; they are numbered from 0, the oldest.
+
+    Raises:
+        RunError: at `append`, more than `MOST_TICKS` would be held.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self._warned = False
         self._columns: dict[str, Any] = {}
         self._offset = 0  # where tick 0 lies in the arrays
         self._capacity = 0
 
     def append(self, batch: StepBatch) -> None:
         """Copy a tick into the table."""
+        if self.count == MOST_TICKS:
+            raise RunError(
+                f"{self.count:,} steps are held, because an episode has gone on since the first of "
+                "them. Steps are kept until their episode ends: give the world a TimeLimit, inside "
+                "the design."
+            )
         if self._offset + self.count == self._capacity:
             self._make_room(batch)
         at = self._offset + self.count
@@ -114,6 +132,18 @@ class StepColumns:
             self._columns[name] = fresh
         self._offset = 0
         self._capacity = capacity
+        self._warn_of_memory()
+
+    def _warn_of_memory(self) -> None:
+        size = sum(_size(column) for column in self._columns.values())
+        if size > MUCH_MEMORY and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The steps of open episodes take {size / 2**30:.1f} GiB: they are kept until their "
+                "episode ends. Give the world a shorter TimeLimit, inside the design, or "
+                "smaller observations.",
+                stacklevel=2,
+            )
 
 
 def _start_columns(
@@ -190,6 +220,15 @@ def _moved(old: Any, new: Any, held: slice) -> Any:
         new = new.astype(object)
     new[:, : held.stop - held.start] = old[:, held]
     return new
+
+
+def _size(column: Any) -> int:
+    """Return the bytes of the arrays in nested dicts and tuples."""
+    if isinstance(column, dict):
+        return sum(map(_size, column.values()))
+    if isinstance(column, tuple):
+        return sum(map(_size, column))
+    return 0 if column is None else column.nbytes
 
 
 def _is_number(column: Any) -> bool:

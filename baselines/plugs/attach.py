@@ -49,8 +49,8 @@ def attach_relabel(
         ConfigError: the model has no environments, is of another kind, normalizes rewards, or
             uses a buffer that cannot be rewritten; or the design does not fit the world.
         RunError: while it learns: something above the recording wrapper changes rewards, no
-            episode has ended when off-policy learning starts, or an episode is longer than the
-            replay buffer.
+            episode has ended when off-policy learning starts, an episode is longer than the
+            replay buffer, or one that a learned design waits for never ends.
 
     >>> from stable_baselines3 import PPO
     >>> from stable_baselines3.common.vec_env import DummyVecEnv

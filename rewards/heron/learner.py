@@ -20,7 +20,12 @@ from rewardloom.rewards.heron.labels import cycle_rate
 from rewardloom.rewards.heron.models import Networks, Weights, fit_weights
 from rewardloom.rewards.heron.pairs import Pairs, Units, draw_pairs, make_units, unit_sums
 from rewardloom.rewards.heron.settings import LARGEST_GAP, PreferenceLearning
-from rewardloom.rewards.learning.store import EpisodeStore, StoredEpisodes, location_scale
+from rewardloom.rewards.learning.store import (
+    EpisodeStore,
+    StoredEpisodes,
+    location_scale,
+    standardized,
+)
 from rewardloom.rewards.ragged import episode_sums
 from rewardloom.typing import F64T
 
@@ -74,7 +79,7 @@ class PreferenceLearner:
         self.refits = 0
         self._signs = np.array([factor.sign for factor in rule.factors], np.float64)
         self._columns: Sequence[int] = range(len(rule.factors))
-        self._store = EpisodeStore(settings.max_episodes, settings.max_steps)
+        self._store = EpisodeStore(settings.max_episodes, settings.max_steps, settings.max_bytes)
         self._rng = np.random.default_rng(settings.seed)
         self._model: Networks | Weights | None = None
         self._shift, self._scale = 0.0, 1.0
@@ -199,7 +204,7 @@ class PreferenceLearner:
                 for m in range(settings.ensemble)
             ]
             mean, scale = location_scale(held.inputs)
-        inputs = ((held.inputs - mean) / scale).astype(np.float32)
+        inputs = standardized(held.inputs, mean, scale)
         trained = [
             train_member(layers, inputs, units, winner, loser, settings, self._rng)
             for layers in members

@@ -23,7 +23,8 @@ class PreferenceLearning:
         refit_every: Such steps between refits.
         pairs: Random pairs drawn at a refit.
         holdout: Share of the decided pairs that is kept to measure accuracy, in [0, 1).
-        max_episodes, max_steps: What the store keeps, the oldest episode leaving first.
+        max_episodes, max_steps, max_bytes: What the store keeps at most, the oldest episode leaving
+            first and the newest always staying; a refit needs a few times its memory.
         hidden: Sizes of the network's hidden layers.
         learning_rate: Of Adam, which starts anew at each refit; the weights go on.
         gradient_steps: Per refit and network.
@@ -45,6 +46,7 @@ class PreferenceLearning:
     holdout: float = 0.2
     max_episodes: int = 1000
     max_steps: int = 50_000
+    max_bytes: int = 2**30
     hidden: Sequence[int] = (64, 64)
     learning_rate: float = 1e-3
     gradient_steps: int = 200
@@ -56,7 +58,7 @@ class PreferenceLearning:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        counts = ("first_refit", "refit_every", "pairs", "max_episodes", "max_steps")
+        counts = ("first_refit", "refit_every", "pairs", "max_episodes", "max_steps", "max_bytes")
         for name in (*counts, "gradient_steps", "batch_pairs", "ensemble"):
             _check_count(name, getattr(self, name))
         if isinstance(self.hidden, str | int):

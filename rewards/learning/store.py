@@ -3,7 +3,7 @@
 - `input_rows`: what a model reads of each step.
 - `EpisodeStore`: the latest finished episodes.
 - `StoredEpisodes`: all of them laid end to end.
-- `location_scale`: what standardizes inputs.
+- `location_scale`, `standardized`: bring inputs to mean 0 and deviation 1.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ __all__ = [
     "input_needs",
     "input_rows",
     "location_scale",
+    "standardized",
 ]
 
 INPUTS = ("obs", "action", "next_obs", "components")
 """Parts of a step that a model may read, in the order in which they are laid side by side."""
 
 _SMALLEST = 1e-6  # deviation up to which an entry counts as constant
+_ROWS_AT_ONCE = 1024
 
 
 def check_inputs(inputs: Sequence[str]) -> tuple[str, ...]:
@@ -81,6 +83,15 @@ def location_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows.mean(0, dtype=np.float64), np.where(deviation > _SMALLEST, deviation, 1.0)
 
 
+def standardized(rows: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return (rows - mean) / scale as float32, computed in float64 a block at a time."""
+    out = np.empty(rows.shape, np.float32)
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        block = slice(first, first + _ROWS_AT_ONCE)
+        out[block] = (rows[block] - mean) / scale
+    return out
+
+
 class StoredEpisodes(NamedTuple):
     """E episodes laid end to end.
 
@@ -105,13 +116,16 @@ class EpisodeStore:
     Args:
         max_episodes: How many at most.
         max_steps: Steps of all of them together at most; the newest episode always stays.
+        max_bytes: Likewise, the memory of all of them together.
     """
 
-    def __init__(self, max_episodes: int, max_steps: int):
+    def __init__(self, max_episodes: int, max_steps: int, max_bytes: int):
         self.max_episodes = max_episodes
         self.max_steps = max_steps
+        self.max_bytes = max_bytes
         self._episodes: deque[tuple[np.ndarray, F64T, F64TK]] = deque()
         self._steps = 0
+        self._bytes = 0
         self._laid_out: StoredEpisodes | None = None
 
     def __len__(self) -> int:
@@ -173,7 +187,7 @@ class EpisodeStore:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace what is stored by what `state_dict` returned."""
         self._episodes.clear()
-        self._steps = 0
+        self._steps = self._bytes = 0
         self._laid_out = None
         if not state:
             return
@@ -183,9 +197,18 @@ class EpisodeStore:
 
     def _push(self, inputs: np.ndarray, reward: F64T, components: F64TK) -> None:
         self._episodes.append((inputs, reward, components))
-        self._steps += len(reward)
+        self._count(inputs, reward, components, 1)
         self._laid_out = None
-        while len(self._episodes) > self.max_episodes or (
-            self._steps > self.max_steps and len(self._episodes) > 1
-        ):
-            self._steps -= len(self._episodes.popleft()[1])
+        while len(self._episodes) > 1 and self._is_over():
+            self._count(*self._episodes.popleft(), -1)
+
+    def _count(self, inputs: np.ndarray, reward: F64T, components: F64TK, sign: int) -> None:
+        self._steps += sign * len(reward)
+        self._bytes += sign * (inputs.nbytes + reward.nbytes + components.nbytes)
+
+    def _is_over(self) -> bool:
+        return (
+            len(self._episodes) > self.max_episodes
+            or self._steps > self.max_steps
+            or self._bytes > self.max_bytes
+        )

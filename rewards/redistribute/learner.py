@@ -57,7 +57,7 @@ class Learner:
         self.model: Any = None
         self.refits = 0
         self._make_model = make_model
-        self._store = EpisodeStore(settings.max_episodes, settings.max_steps)
+        self._store = EpisodeStore(settings.max_episodes, settings.max_steps, settings.max_bytes)
         self._rng = np.random.default_rng(settings.seed)
         self._fresh_steps = 0
         self._fresh_episodes = 0

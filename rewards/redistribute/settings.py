@@ -80,6 +80,8 @@ class Learning:
         first_refit: Episodes before the first one; until then the raw reward is paid.
         max_episodes: The latest episodes that are kept.
         max_steps: Steps of all of them, at most.
+        max_bytes: Memory of all of them, at most; the newest episode always stays. A refit needs
+            about four times as much.
         seed: Of the initial weights and the batches.
         device: "cpu", or a GPU of this machine such as "cuda" or "cuda:1".
 
@@ -99,6 +101,7 @@ class Learning:
     first_refit: int = 10
     max_episodes: int = 400
     max_steps: int = 1_000_000
+    max_bytes: int = 2**30
     seed: int = 0
     device: str = "cpu"
 
@@ -117,6 +120,7 @@ class Learning:
             "first_refit",
             "max_episodes",
             "max_steps",
+            "max_bytes",
         ):
             counts[name] = getattr(self, name)
         for name, value in counts.items():
