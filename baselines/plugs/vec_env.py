@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rewardloom.baselines.plugs.infos import (
 )
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign, StepBatch
-from rewardloom.typing import BoolN
+from rewardloom.typing import F64N, BoolN
 from rewardloom.wrappers.plug import refuse_equal_names
 
 __all__ = ["DesignVecReward"]
@@ -73,6 +74,8 @@ class DesignVecReward(VecEnvWrapper):
         self._actions: Any = None
         self._obs: Any = None
         self._tick = 0
+        self._shown: list[F64N] = []
+        self._did: list[dict[str, float]] = [{} for _ in range(self.num_envs)]
 
     def reset(self) -> Any:
         """Start an episode in every environment; what the design had open is dropped."""
@@ -105,18 +108,28 @@ class DesignVecReward(VecEnvWrapper):
 
     def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return copies of the infos with the raw rewards and what the design did."""
-        columns = self.design.summary()
-        keys = list(columns)
-        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-        if not keys:
-            rows = ((),) * len(infos)
         annotated, carried = [], []
-        for info, row, raw in zip(infos, rows, batch.reward.tolist(), strict=True):
-            copy = {**info, self.design_name: dict(zip(keys, row, strict=True))}
+        for info, did, raw in zip(infos, self._rows(), batch.reward.tolist(), strict=True):
+            copy = {**info, self.design_name: did.copy()}
             carried.append(copy.setdefault("raw_reward", raw))
             annotated.append(copy)
         self._raw_returns += carried
         return annotated
+
+    def _rows(self) -> list[dict[str, float]]:
+        """Return what the design did in each environment.
+
+        A design makes new arrays for new numbers, so those it shows again were read before.
+        """
+        columns = self.design.summary()
+        shown = list(columns.values())
+        if len(shown) != len(self._shown) or not all(map(operator.is_, shown, self._shown)):
+            self._shown = shown
+            keys = list(columns)
+            rows = zip(*(values.tolist() for values in shown), strict=True)
+            # keys and rows have one length, and asking for that takes as long as all the rest
+            self._did = [dict(zip(keys, row)) for row in rows]  # noqa: B905
+        return self._did
 
     def _close(self, dones: Any, ends: StepBatch, infos: list[dict[str, Any]]) -> None:
         for i in np.flatnonzero(dones).tolist():

@@ -108,7 +108,9 @@ class GateDesign:
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
         earned = self._running.add(batch.components, batch.active)
-        raw = np.where(batch.active, batch.reward, 0.0)
+        raw = batch.reward.copy()
+        if np.count_nonzero(batch.active) < len(raw):
+            raw[~batch.active] = 0.0
         self._raw_return += raw
         self._check_length(self._running.length)
         if self.relabels:

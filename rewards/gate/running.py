@@ -68,7 +68,7 @@ class RunningGate:
         amounts = components @ self._pay.select
         value = amounts[:, : len(self._how)]
         earned = self._earn(amounts, value, idle)
-        self.length += active
+        self.length += 1.0 if idle is None else active
         self.value += value
         self.earned += earned
         if self._gamma < 1:

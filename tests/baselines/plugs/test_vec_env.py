@@ -6,7 +6,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from rewardloom.baselines.plugs import DesignVecReward
 from rewardloom.errors import ComponentError
-from rewardloom.rewards import DeferDesign, WeightDesign
+from rewardloom.rewards import DeferDesign, GateDesign, WeightDesign
 from rewardloom.testing import ComponentWorld
 
 N = 3
@@ -40,6 +40,32 @@ def test_infos_below_are_not_changed_and_rewards_are_its_own():
         assert rewards.dtype == np.float32
         rewards += 5.0  # as SB3 does at a time limit
         np.testing.assert_array_equal(design.last, paid)
+
+
+def test_infos_are_the_callers_own_at_ticks_at_which_a_design_shows_the_same():
+    design = GateDesign([{"components": "a", "name": "calls"}])
+    venv = DesignVecReward(DummyVecEnv([ComponentWorld] * N), design, name="gate")
+    venv.seed(0)
+    venv.reset()
+    settled = []
+    for _ in range(60):
+        _, _, dones, infos = venv.step(np.ones(N, int))
+        for done, info in zip(dones, infos, strict=True):
+            assert set(info["gate"]) == set(design.summary())
+            settled.append((bool(done), info["gate"]["settled"]))
+            info["gate"]["settled"] = 99.0
+    assert set(settled) == {(False, 0.0), (True, 0.0), (True, 1.0)}
+
+
+class Silent(WeightDesign):
+    def summary(self):
+        return {}
+
+
+def test_a_design_that_shows_nothing_has_an_empty_entry():
+    venv = DesignVecReward(DummyVecEnv([ComponentWorld] * N), Silent({"a": 1.0}), name="silent")
+    venv.reset()
+    assert [info["silent"] for info in venv.step(np.ones(N, int))[3]] == [{}] * N
 
 
 def test_a_settled_time_limit_is_no_time_limit_for_sb3_but_a_failure_stays_one():
