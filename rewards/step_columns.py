@@ -139,9 +139,9 @@ class StepColumns:
         if size > MUCH_MEMORY and not self._warned:
             self._warned = True
             warnings.warn(
-                f"The steps of open episodes take {size / 2**30:.1f} GiB: they are kept until their "
-                "episode ends. Give the world a shorter TimeLimit, inside the design, or "
-                "smaller observations.",
+                f"The steps of open episodes take {size / 2**30:.1f} GiB, kept until their episode "
+                "ends. Give the world a shorter TimeLimit, inside the design, or smaller "
+                "observations.",
                 stacklevel=2,
             )
 

@@ -36,7 +36,9 @@ def attach_relabel(
     keep paying the raw reward; the buffer is rewritten: for PPO, A2C, MaskablePPO and RecurrentPPO
     before advantages are computed, for SAC, TD3 and DQN when an episode ends (only rows of
     finished episodes are sampled, and failed episodes are none of them). A label or statistic that
-    arrived meanwhile counts. The design sees observations as the model does, so normalized ones
+    arrived meanwhile counts. Stored rows are paid anew, whole episodes at a time, whenever the
+    model of a design that trains one has changed; a replay buffer keeps beside its own rows what
+    such a design reads of each (flat observations are float32). What statistics paid stays. The design sees observations as the model does, so normalized ones
     under VecNormalize; there SB3's EvalCallback compares its stack of wrappers with the model's, so
     give its environments one more (VecMonitor) on top.
 

@@ -16,6 +16,7 @@ import torch
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
 from rewardloom.baselines.plugs.record import TickRecorder
+from rewardloom.baselines.plugs.stored_steps import StoredSteps
 from rewardloom.errors import ConfigError, RunError
 from rewardloom.rewards.design import EpisodeBatch, LearnedDesign, RewardDesign
 from rewardloom.rewards.ragged import span_rows
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 
-_STEP_PARTS = ("reward", "components", "obs", "action", "next_obs")
 _SPARSE = 8  # rows for each valid one, above which valid rows are looked up instead of drawn
 
 
@@ -114,7 +114,7 @@ class _RelabelsEpisodes:
     _relabeller: OffPolicyRelabeller | None = None
     _learning_starts = 0
     _valid_count = 0
-    _steps: dict[str, np.ndarray] | None = None  # of valid rows, for learned designs
+    _steps: StoredSteps | None = None  # for designs whose model may change
     _paid_with = -1
 
     # SB3's own
@@ -221,19 +221,10 @@ class _RelabelsEpisodes:
         self._start[rows, owners] = self._open[owners]
         self._length[rows, owners] = np.repeat(lengths, lengths)
         self._valid_count += len(rows)
-        if isinstance(relabeller.design, LearnedDesign) and relabeller.design.depends != "step":
-            self._keep_steps(episodes, rows, owners)
-
-    def _keep_steps(self, episodes: EpisodeBatch, rows: np.ndarray, slots: np.ndarray) -> None:
-        """Keep what a learned design reads of rows, so that they can be paid anew."""
-        if self._steps is None:
-            self._steps = {
-                name: np.zeros((self.buffer_size, self.n_envs, *value.shape[1:]), value.dtype)
-                for name in _STEP_PARTS
-                if (value := getattr(episodes, name)) is not None
-            }
-        for name, held in self._steps.items():
-            held[rows, slots] = getattr(episodes, name)
+        if relabeller.design.memory == "model":
+            if self._steps is None:
+                self._steps = StoredSteps(self.buffer_size, self.n_envs)
+            self._steps.keep(episodes, self._open[slots], slots)
 
     def _refresh(self) -> None:
         """Pay all valid rows anew if the design's model was trained since they were paid."""
@@ -244,23 +235,12 @@ class _RelabelsEpisodes:
             return
         self._paid_with = design.refits
         index = np.arange(self.buffer_size)[:, None]
-        first, slots = np.nonzero(self._valid & (self._start == index))
-        lengths = self._length[first, slots]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        rows, episode = span_rows(first, lengths)
-        rows, owners = rows % self.buffer_size, slots[episode]
-        truncated = self.timeouts[rows[offsets[1:] - 1], slots] > 0
-        steps: dict[str, Any] = {name: held[rows, owners] for name, held in self._steps.items()}
-        episodes = EpisodeBatch(
-            offsets=offsets,
-            terminated=~truncated,
-            truncated=truncated,
-            failed=np.zeros(len(first), bool),
-            **steps,
-        )
+        firsts, slots = np.nonzero(self._valid & (self._start == index))
+        lengths = self._length[firsts, slots]
         learns, design.update_model = design.update_model, False  # none is learned twice
         try:
-            self.rewards[rows, owners] = design.relabel(episodes)
+            for episodes, rows, owners in self._steps.batches(firsts, lengths, slots):
+                self.rewards[rows, owners] = design.relabel(episodes)
         finally:
             design.update_model = learns
 

@@ -1,5 +1,6 @@
 """What buffers hand to designs that learn, and to those that are driven while collecting."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rewardloom.baselines.plugs import attach_relabel
-from rewardloom.rewards import make_design
-from rewardloom.rewards.ragged import finished
+from rewardloom.baselines.plugs import attach_relabel, stored_steps
+from rewardloom.rewards import episode_batch, make_design
+from rewardloom.rewards.ragged import finished, take_rows
 from rewardloom.testing import ComponentWorld, reference_rewards, reference_ticks
 
 LEVELS = [
@@ -45,7 +46,7 @@ class Refitted:
         done = finished(episodes) & self.update_model
         bounds = episodes.offsets
         for e in np.flatnonzero(done):
-            self.taken.append(episodes.obs[bounds[e] : bounds[e + 1]])
+            self.taken.append(take_rows(episodes.obs, slice(bounds[e], bounds[e + 1])))
         self.refits += bool(done.any())
         return self.refits * episodes.components[:, self.column]
 
@@ -176,13 +177,10 @@ def test_driven_learned_designs_go_through_rollouts_that_cut_episodes(mode):
     assert changed > 3
 
 
-@pytest.mark.parametrize("depends", ["row", "episode"])
-@pytest.mark.parametrize("n_envs", [1, 2])
-def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs, depends):
-    design = Refitted(depends)
+def dqn(design, n_envs, world=ComponentWorld, policy="MlpPolicy", **kwargs):
     model = DQN(
-        "MlpPolicy",
-        DummyVecEnv([ComponentWorld] * n_envs),
+        policy,
+        DummyVecEnv([world] * n_envs),
         buffer_size=100 * n_envs,
         learning_starts=10_000,
         batch_size=16,
@@ -190,15 +188,95 @@ def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs, depends):
         seed=0,
         device="cpu",
     )
-    attach_relabel(model, design)
+    attach_relabel(model, design, **kwargs)
     model.learn(150 * n_envs)  # the ring turns over
+    return model
+
+
+@pytest.mark.parametrize("depends", ["row", "step", "episode"])
+@pytest.mark.parametrize("n_envs", [1, 2])
+def test_a_refit_pays_the_stored_rows_of_a_replay_buffer_anew(n_envs, depends):
+    design = Refitted(depends)
+    model = dqn(design, n_envs)
     buffer = model.replay_buffer
     first = buffer.rewards[buffer._valid]
     buffer.sample(8)
     paid = buffer.rewards[buffer._valid]
-    column = buffer._steps["components"][:, :, 0][buffer._valid]
+    column = buffer._steps._steps["components"][:, :, 0][buffer._valid]
     np.testing.assert_allclose(paid, design.refits * column, rtol=1e-5)
     assert not np.allclose(first, paid)
     taken = len(design.taken)
     buffer.sample(8)
     assert len(design.taken) == taken  # stored rows are not learned from again
+
+
+def stored_episodes(buffer):
+    """Yield slot and rows of every valid episode, in the ring's order."""
+    index = np.arange(buffer.buffer_size)[:, None]
+    for first, slot in zip(*np.nonzero(buffer._valid & (buffer._start == index)), strict=True):
+        yield slot, (first + np.arange(buffer._length[first, slot])) % buffer.buffer_size
+
+
+@pytest.mark.parametrize("rows_at_once", [3, 16_384])
+def test_a_causal_learned_mode_pays_whole_stored_episodes_anew(rows_at_once, monkeypatch):
+    """Estimates of the newest model with its settlement: sums are the raw returns again."""
+    monkeypatch.setattr(stored_steps, "_ROWS_AT_ONCE", rows_at_once)
+    learning = {"refit_every": 40, "first_refit": 3, "gradient_steps": 2, "hidden": [8]}
+    design = make_design(
+        "redistribute", mode="rudder", emit="causal", on_truncation="settle", learning=learning
+    )
+    model = dqn(design, 2)
+    buffer = model.replay_buffer
+    assert design.refits > 3
+    before = buffer.rewards.copy()
+    buffer.sample(8)
+    held, moved, refits = buffer._steps._steps, 0, design.refits
+    design.update_model = False
+    for slot, rows in stored_episodes(buffer):
+        raw, paid = held["reward"][rows, slot], buffer.rewards[rows, slot]
+        parts = {name: held[name][rows, slot] for name in ("obs", "action")}
+        want = design.relabel(episode_batch([raw], **parts))
+        np.testing.assert_allclose(paid, want, atol=1e-5)
+        assert paid.sum() == pytest.approx(raw.sum(), abs=1e-4)
+        moved += not np.allclose(paid, before[rows, slot], atol=1e-4)
+    assert moved > 5
+    assert design.refits == refits
+
+
+class Reads(Refitted):
+    """Also reads dict observations, a column that is None at some steps, and one at the reset."""
+
+    needs = frozenset({"components", "obs", "checks", "caption"})
+
+    def relabel(self, episodes):
+        paid = super().relabel(episodes)
+        if not self.update_model:  # paid anew
+            firsts = episodes.offsets[:-1]
+            np.testing.assert_allclose(
+                episodes.obs["position"][firsts, 0], episodes.start["caption"]
+            )
+            same = [c and c["reached"] for c in episodes.extra["checks"]]
+            assert same == [None if a < 0 else a > 1 for a in episodes.components[:, self.column]]
+            self.seen = True
+        return paid
+
+
+def test_rows_are_paid_anew_with_everything_their_design_reads():
+    def checks(obs, info):
+        a = info.get("reward_components", {"a": -1.0})["a"]
+        return None if a < 0 else {"reached": a > 1}
+
+    columns = {"checks": checks, "caption": lambda obs, info: float(obs["position"][0])}
+    design = Reads("episode")
+    world = functools.partial(ComponentWorld, dict_obs=True)
+    model = dqn(design, 2, world, "MultiInputPolicy", columns=columns)
+    model.replay_buffer.sample(8)
+    assert design.seen
+
+
+def test_designs_without_a_model_keep_no_second_copy_of_the_rows():
+    for design in (
+        make_design("redistribute", mode="uniform"),
+        make_design("weight", weights={"a": 1.0}),
+    ):
+        assert dqn(design, 1).replay_buffer._steps is None
