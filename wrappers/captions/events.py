@@ -78,7 +78,7 @@ def _nothing(obs: Any, info: dict[str, Any]) -> str:
 
 def _function(argument: str, value: Any) -> Callable[..., str]:
     """Return `value`, or what its import path leads to, if it can be called."""
-    found = value
+    found: Any = value
     if isinstance(value, str):
         module, _, attribute = value.partition(":")
         if not module or not attribute:
