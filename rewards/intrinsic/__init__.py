@@ -10,4 +10,4 @@ from rewardloom.rewards.intrinsic.annotators import Rules as Rules
 from rewardloom.rewards.intrinsic.annotators import lexicon_goals as lexicon_goals
 from rewardloom.rewards.intrinsic.annotators import lexicon_rules as lexicon_rules
 from rewardloom.rewards.intrinsic.design import IntrinsicDesign as IntrinsicDesign
-from rewardloom.rewards.intrinsic.retrieval import RetrievalModel as RetrievalModel
+from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel as RetrievalModel

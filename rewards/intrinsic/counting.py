@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.typing import F64N
+from rewardloom.typing import F64N, F64T, I64E1
 
 __all__ = ["COUNT_KEYS", "CaptionCounter", "template"]
 
@@ -47,9 +48,6 @@ class CaptionCounter:
         key: A name of `COUNT_KEYS`, or a function caption -> text.
         lifetime: Whether the lifetime is counted.
 
-    Attributes:
-        frozen: True stops counting for life; episodes are counted still.
-
     Raises:
         ConfigError: no such key.
     """
@@ -68,7 +66,6 @@ class CaptionCounter:
         self._lifetime: dict[str, int] | None = {} if lifetime else None
         self._episodes: list[dict[str, int]] = []
         self._keys: dict[str, str] = {}
-        self.frozen = False
 
     def bind(self, num_slots: int) -> None:
         """Set the number of slots and drop every open episode."""
@@ -80,12 +77,15 @@ class CaptionCounter:
         if caption is not None:
             self._episodes[slot][self._keyed([caption])[0]] = 1
 
-    def count(self, captions: Sequence[str], slots: Sequence[int]) -> tuple[F64N, F64N | None]:
+    def count(
+        self, captions: Sequence[str], slots: Sequence[int], *, freeze: bool = False
+    ) -> tuple[F64N, F64N | None]:
         """Count one tick.
 
         Args:
             captions: (n,) of the slots that play.
             slots: (n,) which these are.
+            freeze: True leaves the counts for life as they are.
 
         Returns:
             (n,) count of each caption in its episode, the present time included; and the same for
@@ -100,7 +100,42 @@ class CaptionCounter:
             if times == 1 and len(counts) > _MAX_EPISODE:
                 del counts[next(iter(counts))]
             found.append(times)
-        return np.array(found, np.float64), self._live(keys)
+        return np.array(found, np.float64), self._live(keys, freeze)
+
+    def count_episodes(
+        self,
+        captions: Sequence[str],
+        offsets: I64E1,
+        starts: Sequence[str] | None,
+        *,
+        freeze: bool = False,
+    ) -> tuple[F64T, F64T | None]:
+        """Count whole episodes, which are none of the open ones.
+
+        Args:
+            captions: (T,) of E episodes laid end to end.
+            offsets: (E + 1,) their borders.
+            starts: (E,) captions at reset, or None.
+            freeze: As in `count`.
+
+        Returns:
+            As `count`, (T,); for life the rows are counted one after the other.
+        """
+        keys = list(self._keyed(captions))
+        ids: dict[str, int] = {}
+        rows = np.array([ids.setdefault(key, len(ids)) for key in keys], np.int64)
+        first = offsets[:-1].tolist()
+        episode = np.repeat(np.arange(len(first)), np.diff(offsets))
+        counts = 1.0 + _repeats(episode * max(len(ids), 1) + rows)
+        if starts is not None and len(rows):
+            at_reset = np.array([ids.get(key, -1) for key in self._keyed(list(starts))], np.int64)
+            counts += rows == at_reset[episode]
+        if self._lifetime is None:
+            return counts, None
+        before = np.array([self._lifetime.get(key, 0) for key in ids], np.float64)
+        life = before[rows] + (0.0 if freeze else 1.0 + _repeats(rows))
+        self._live(keys, freeze)
+        return counts, np.maximum(life, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the lifetime counts."""
@@ -124,13 +159,23 @@ class CaptionCounter:
             known.clear()
         return [known.get(c) or known.setdefault(c, fold(c)) for c in captions]
 
-    def _live(self, keys: Sequence[str]) -> F64N | None:
+    def _live(self, keys: Sequence[str], freeze: bool) -> F64N | None:
         counts = self._lifetime
         if counts is None:
             return None
-        if not self.frozen:
+        if not freeze:
             for key in keys:
                 counts[key] = counts.get(key, 0) + 1
             while len(counts) > _MAX_LIFETIME:
                 del counts[next(iter(counts))]
         return np.array([counts.get(key, 0) or 1 for key in keys], np.float64)
+
+
+def _repeats(labels: NDArray[np.int64]) -> F64T:
+    """Return how often each entry occurred before itself."""
+    order = np.argsort(labels, kind="stable")
+    ordered = labels[order]
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
+    before = np.empty(len(labels))
+    before[order] = np.arange(len(labels)) - np.repeat(start, np.diff(np.r_[start, len(labels)]))
+    return before

@@ -1,52 +1,76 @@
-"""`IntrinsicDesign`: pay for captions that an annotator finds helpful, less at each repetition."""
+"""`IntrinsicDesign`: pay for what a caption is worth, less at each repetition."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
-from rewardloom.rewards.intrinsic.annotators import Annotator, LexiconAnnotator, Rules
-from rewardloom.rewards.intrinsic.retrieval import RetrievalModel
-from rewardloom.rewards.numbers import is_number
+from rewardloom.rewards.intrinsic.annotators import Annotator, Rules
+from rewardloom.rewards.intrinsic.asking import Asking, annotator_for, build_model
+from rewardloom.rewards.intrinsic.counting import CaptionCounter
+from rewardloom.rewards.intrinsic.models.base import CaptionModel
+from rewardloom.rewards.numbers import at_least_zero
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["IntrinsicDesign"]
 
-_NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
+_COLUMNS = ("reward", "value", "count", "known")
 
 
 class IntrinsicDesign:
-    r"""Pays extrinsic_coef * r_t + intrinsic_coef * y(c_t) / N(c_t)^count_exponent.
+    r"""Pays extrinsic_coef * r_t + intrinsic_coef * v(c_t) / (N(c_t)^a M(c_t)^b).
 
-    c_t is the caption reached by the step, y(c_t) in [0, 1] its label, and N(c_t) how often this
-    very caption has been shown in this episode, the present time and the reset included: a caption
-    first seen at a step pays 1, then 1/8, then 1/27 with exponent 3. The retrieval form of ONI
-    (Zheng et al. 2024, "Online Intrinsic Rewards for Decision Making Agents from Large Language
-    Model Feedback"), with labels made at once instead of later. Preserves nothing: it is a new
-    reward. Memory: the table of labels, shared by all slots; counts end with their episode.
+    c_t is the caption reached by the step, v(c_t) its worth to a reward model that learns, while
+    the agent plays, from what an annotator says of captions. N(c_t) is how often the caption was
+    shown in this episode, the present time and the reset included: with a = `count_exponent` = 3
+    a caption pays 1, then 1/8, then 1/27 of its worth. M(c_t) counts over all slots and episodes,
+    with b = `lifetime_exponent`, 0 unless given. The reward models are those of ONI (Zheng et al.
+    2024, "Online Intrinsic Rewards for Decision Making Agents from Large Language Model
+    Feedback"):
+
+    - "retrieval": the caption's label, 0 while it has none.
+    - "classification": 1 where a network trained on the labels says p(helpful) > threshold.
+    - "ranking": a network trained on comparisons of captions, standardized, 0 up to a threshold.
+
+    Preserves nothing: it is a new reward. Memory: the reward model and the counts for life, shared
+    by all slots; the other counts end with their episode. On a training buffer (`attach_relabel`)
+    annotations that arrive between a step and the learning from it count, as in ONI.
 
     Args:
-        goal: What the lexicon finds helpful: "score", "combat", "gold", "stairs" or "explore", or
-            a goal of your `rules`.
-        annotator: Who labels; None takes `LexiconAnnotator(goal, rules)`.
+        goal: What is helpful: a goal of the lexicon ("score", "combat", "gold", "stairs",
+            "explore"), of your `rules`, or of a language model's goals.
+        model: "retrieval", "classification" or "ranking".
+        annotator: Who annotates: an object, or a name or mapping for
+            `rewardloom.rewards.intrinsic.annotators.make_annotator`; None takes the lexicon.
         rules: Rules of your own for the lexicon: a list or the path of a JSON file.
         extrinsic_coef: Weight of the reward below the design, at least 0. The default leaves the
             task's own scale alone, as in ONI's code; 0 trains on the captions only.
-        intrinsic_coef: Weight of the label, at least 0. The default is that of ONI's published
-            command for the NetHack score, where it stands beside an extrinsic_coef of 0.1.
-        count_exponent: At least 0; 3 is ONI's, 0 pays every repetition in full.
+        intrinsic_coef: Weight of the caption's worth, at least 0. The default is that of ONI's
+            published command for the NetHack score, where it stands beside an extrinsic_coef of
+            0.1.
+        count_exponent: a, at least 0; 3 is ONI's, 0 pays every repetition in full.
+        lifetime_exponent: b, at least 0.
+        count_key: What makes two captions the same: "raw", the exact text; "template", the text
+            without numbers, bracketed lists and item letters; or a function caption -> text.
+        learning: Settings of the reward model, see its class.
+        asynchronous: False annotates a new caption at the step that shows it, so that equal seeds
+            give equal rewards. True leaves it to a thread, newest captions first; training never
+            waits, and a caption pays 0 (retrieval) until its label arrives.
+        max_pending: Asynchronous: captions that wait at most; the oldest are dropped.
+        batch_size: Asynchronous: captions given to the annotator at once.
+        max_tries: Times that a caption is asked in all if the annotator gives no label.
 
     Attributes:
-        model: The reward model, a `RetrievalModel`.
+        update_model: False freezes the model and the counts for life, and asks nothing.
 
     Raises:
-        ConfigError: a number out of range, an unknown goal, a bad rule, or an annotator given
-            together with a goal or rules.
+        ConfigError: a number out of range, an unknown goal, model or setting, a bad rule, an
+            annotator that cannot compare under "ranking", or an annotator object given together
+            with a goal or rules.
     """
 
     needs = frozenset({"caption"})
@@ -59,114 +83,161 @@ class IntrinsicDesign:
         self,
         goal: str = "score",
         *,
-        annotator: Annotator | None = None,
+        model: str = "retrieval",
+        annotator: Annotator | str | Mapping[str, Any] | None = None,
         rules: Rules | None = None,
         extrinsic_coef: float = 1.0,
         intrinsic_coef: float = 0.4,
         count_exponent: float = 3.0,
+        lifetime_exponent: float = 0.0,
+        count_key: str | Callable[[str], str] = "raw",
+        learning: Mapping[str, Any] | None = None,
+        asynchronous: bool = False,
+        max_pending: int = 10_000,
+        batch_size: int = 100,
+        max_tries: int = 3,
     ):
-        if annotator is not None and (rules is not None or goal != "score"):
-            raise ConfigError(
-                "goal and rules are the lexicon's; an annotator of your own has its own goal. "
-                "Give one or the other."
-            )
-        self.extrinsic_coef = _at_least_zero("extrinsic_coef", extrinsic_coef)
-        self.intrinsic_coef = _at_least_zero("intrinsic_coef", intrinsic_coef)
-        self.count_exponent = _at_least_zero("count_exponent", count_exponent)
-        if annotator is None:
-            annotator = LexiconAnnotator(goal, rules)
-        self.model = RetrievalModel(annotator)
-        self._counts: list[dict[str, int]] = []
-        self._shown = np.zeros((5, 0))
+        self.extrinsic_coef = at_least_zero("extrinsic_coef", extrinsic_coef)
+        self.intrinsic_coef = at_least_zero("intrinsic_coef", intrinsic_coef)
+        self.count_exponent = at_least_zero("count_exponent", count_exponent)
+        self.lifetime_exponent = at_least_zero("lifetime_exponent", lifetime_exponent)
+        self._counter = CaptionCounter(count_key, lifetime=self.lifetime_exponent > 0)
+        self._asking = Asking(
+            build_model(model, learning),
+            annotator_for(goal, annotator, rules),
+            asynchronous=asynchronous,
+            max_pending=max_pending,
+            batch_size=batch_size,
+            max_tries=max_tries,
+        )
+        self.update_model = True
+        self._notices = False
+        self._steps = 0
+        self._rewarded = 0  # steps with an intrinsic reward
+        self._paid = 0.0
+        self.bind((), 0)
+
+    @property
+    def model(self) -> CaptionModel:
+        """The reward model."""
+        return self._asking.model
+
+    @property
+    def annotator(self) -> Annotator:
+        """Who annotates."""
+        return self._asking.annotator
+
+    @property
+    def refits(self) -> int:
+        """How often the reward model's network was trained."""
+        return self.model.refits
 
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
-        """See `RewardDesign.bind`; the labels stay."""
-        self._counts = [{} for _ in range(num_slots)]
-        self._shown = np.zeros((5, num_slots))
+        """See `RewardDesign.bind`; what was learned stays."""
+        self._counter.bind(num_slots)
+        self._slots = range(num_slots)
+        self._shown: dict[str, F64N] = {name: np.zeros(num_slots) for name in _COLUMNS}
 
     def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
         """See `RewardDesign.begin`; the reset's caption is counted where the plug gives one."""
         captions = None if extra is None else extra.get("caption")
         for slot in np.flatnonzero(slots).tolist():
-            self._counts[slot] = {} if captions is None else {captions[slot]: 1}
+            self._counter.begin(slot, None if captions is None else captions[slot])
+
+    def notice(self, batch: StepBatch) -> None:
+        """Have a tick's captions annotated that `step` will pay later.
+
+        A plug that pays at learning time calls this while it records; then `step` asks no more.
+        """
+        self._notices = True
+        if self.update_model:
+            captions = _captions(batch.extra)
+            active = batch.active.tolist()
+            self._asking.notice([c for c, on in zip(captions, active, strict=True) if on])
 
     def step(self, batch: StepBatch) -> F64N:
-        """See `RewardDesign.step`; the tick's unseen captions are labelled in one call."""
-        extra = batch.extra
-        if extra is None or "caption" not in extra:
-            raise _no_captions()
-        captions, active = extra["caption"].tolist(), batch.active.tolist()
-        labels = list(map(self.model.table.get, captions))
-        if None in labels or False in active:
-            labels = self._labels(captions, active)
-        scale, coef, power = self.extrinsic_coef, self.intrinsic_coef, -self.count_exponent
-        rewards, all_counts = batch.reward.tolist(), self._counts
-        columns: list[float] = []  # five a slot, converted at once: one env pays for every call
-        for slot, caption in enumerate(captions):
-            if not active[slot]:
-                columns += _NOTHING
-                continue
-            counts, label = all_counts[slot], labels[slot]
-            counts[caption] = count = counts.get(caption, 0) + 1
-            if label:
-                bonus = coef * label * count**power
-                columns += (scale * rewards[slot] + bonus, bonus, label, count, 1.0)
-            else:
-                columns += (scale * rewards[slot], 0.0, 0.0, count, 0.0 if label is None else 1.0)
-        self._shown = np.array(columns).reshape(5, -1, order="F")
-        return self._shown[0]
-
-    def _labels(self, captions: list[Any], active: list[bool]) -> list[float | None]:
-        """Return the label of each slot, None where it is inactive or has none."""
-        known = self.model.ask(c for c, on in zip(captions, active, strict=True) if on)
-        return [known.get(c) if on else None for c, on in zip(captions, active, strict=True)]
+        """See `RewardDesign.step`; the tick's unknown captions are annotated in one call."""
+        captions, active = _captions(batch.extra), batch.active
+        slots: Sequence[int] = self._slots
+        everyone = np.count_nonzero(active) == len(active)
+        if not everyone:
+            slots = np.flatnonzero(active).tolist()
+            captions = [captions[slot] for slot in slots]
+        ask = self.update_model and not self._notices
+        worth, known = self._asking.worth(captions, ask=ask)
+        counts, life = self._counter.count(captions, slots, freeze=not self.update_model)
+        bonus = self._bonus(worth, counts, life)
+        self._steps += len(captions)
+        self._rewarded += np.count_nonzero(bonus)
+        self._paid += float(bonus.sum())
+        columns = (bonus, worth, counts, known)
+        if not everyone:
+            columns = tuple(_spread(column, active) for column in columns)
+            bonus, raw = columns[0], np.where(active, batch.reward, 0.0)
+        else:
+            raw = batch.reward
+        self._shown = dict(zip(_COLUMNS, columns, strict=True))
+        return self.extrinsic_coef * raw + bonus
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
-        """See `RewardDesign.relabel`; all unseen captions are labelled in one call."""
-        if episodes.extra is None or "caption" not in episodes.extra:
-            raise _no_captions()
-        captions = np.asarray(episodes.extra["caption"], object).tolist()
-        labels = self.model.ask(captions)
+        """See `RewardDesign.relabel`; all unknown captions are annotated in one call."""
+        captions = _captions(episodes.extra)
+        worth, _ = self._asking.worth(captions, ask=self.update_model)
         starts = None if episodes.start is None else episodes.start.get("caption")
-        bonus = np.zeros(len(captions))
-        for episode, first in enumerate(episodes.offsets[:-1].tolist()):
-            counts: dict[str, int] = {} if starts is None else {starts[episode]: 1}
-            for row in range(first, int(episodes.offsets[episode + 1])):
-                caption = captions[row]
-                count = counts[caption] = counts.get(caption, 0) + 1
-                if label := labels.get(caption):
-                    bonus[row] = self.intrinsic_coef * label * count**-self.count_exponent
-        return self.extrinsic_coef * episodes.reward + bonus
+        counts, life = self._counter.count_episodes(
+            captions, episodes.offsets, starts, freeze=not self.update_model
+        )
+        return self.extrinsic_coef * episodes.reward + self._bonus(worth, counts, life)
 
     def summary(self) -> dict[str, F64N]:
         """Return what was paid for captions, and why.
 
-        `reward` is the intrinsic part after its coefficient, `label` 1 where the caption is
-        helpful, `count` its number in the episode, `label_known` 0 where the annotator had no
-        answer.
+        `reward` is the intrinsic part after its coefficient, `value` what the caption is worth,
+        `count` its number in the episode, `known` 0 where the reward model has no opinion yet.
         """
-        shown = self._shown
-        return {"reward": shown[1], "label": shown[2], "count": shown[3], "label_known": shown[4]}
+        return self._shown
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return numbers about the reward model, the annotator and what was paid.
+
+        `intrinsic_per_1000` and `rewarded_per_1000`, the intrinsic reward and the steps with some
+        per 1,000 steps, are of the steps since the last call.
+        """
+        per = 1000.0 / max(self._steps, 1)
+        facts = {"intrinsic_per_1000": self._paid * per, "rewarded_per_1000": self._rewarded * per}
+        self._steps = self._rewarded = 0
+        self._paid = 0.0
+        return {**facts, **self._asking.diagnostics()}
+
+    def close(self) -> None:
+        """Stop the annotator's thread and connections; asking again starts them again."""
+        self._asking.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the table of labels and who made it."""
-        return self.model.state_dict()
+        """Return what the model learned, who taught it, and the counts for life."""
+        return {**self._asking.state_dict(), "lifetime": self._counter.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the table; refuses one that another annotator or other rules made."""
-        self.model.load_state_dict(state)
+        """Restore them; refuses what another annotator or other rules taught."""
+        self._asking.load_state_dict(state)
+        self._counter.load_state_dict(state["lifetime"])
+
+    def _bonus(self, worth: F64N, counts: F64N, life: F64N | None) -> F64N:
+        bonus = self.intrinsic_coef * worth * counts**-self.count_exponent
+        return bonus if life is None else bonus * life**-self.lifetime_exponent
 
 
-def _no_captions() -> ConfigError:
-    return ConfigError(
-        "IntrinsicDesign needs the column 'caption'. Let the world put a text into "
-        "info['caption'] at reset and at every step, or give the plug a function of it."
-    )
+def _spread(values: F64N, active: BoolN) -> F64N:
+    """Return a column over all slots, 0 where inactive."""
+    column = np.zeros(len(active))
+    column[active] = values
+    return column
 
 
-def _at_least_zero(name: str, value: float) -> float:
-    if not is_number(value):
-        raise ConfigError(f"{name} must be a number, got {value!r}.")
-    if not (math.isfinite(value) and value >= 0):
-        raise ConfigError(f"{name} must be a finite number >= 0, got {value!r}.")
-    return float(value)
+def _captions(extra: Mapping[str, Any] | None) -> list[str]:
+    if extra is None or "caption" not in extra:
+        raise ConfigError(
+            "IntrinsicDesign needs the column 'caption'. Let the world put a text into "
+            "info['caption'] at reset and at every step, or give the plug a function of it."
+        )
+    return np.asarray(extra["caption"], object).tolist()

@@ -98,10 +98,12 @@ class ImmediateLabeler:
     Args:
         ask: Who answers.
         max_tries: At least 1.
+        name: The annotator's, for messages.
     """
 
-    def __init__(self, ask: Ask, *, max_tries: int = 3):
+    def __init__(self, ask: Ask, *, max_tries: int = 3, name: str = ""):
         self._ask = ask
+        self._name = name
         self._tries = _Tries(_positive("max_tries", max_tries))
         self._done: dict[Item, float] = {}
         self._answered = 0
@@ -119,7 +121,7 @@ class ImmediateLabeler:
         fresh = [item for item in dict.fromkeys(items) if item not in given_up and item not in done]
         if not fresh:
             return
-        for item, label in zip(fresh, _answers(self._ask, fresh), strict=True):
+        for item, label in zip(fresh, _answers(self._ask, fresh, self._name), strict=True):
             if np.isnan(label):
                 self._tries.failed(item)
             else:
@@ -158,6 +160,7 @@ class BackgroundLabeler:
         max_pending: Most items that wait.
         max_tries: Calls without an answer after which an item is not asked any more.
         stop: Called first in `close`, so that the annotator abandons a request in flight.
+        name: The annotator's, for messages.
     """
 
     def __init__(
@@ -168,14 +171,19 @@ class BackgroundLabeler:
         max_pending: int = 10_000,
         max_tries: int = 3,
         stop: Callable[[], None] | None = None,
+        name: str = "",
     ):
         self._ask = ask
         self._stop = stop
+        self._name = name
         self._sizes = (
             _positive("batch_size", batch_size),
             _positive("max_pending", max_pending),
             _positive("max_tries", max_tries),
         )
+        self._reset()
+
+    def _reset(self) -> None:
         self._queue = _Queue(*self._sizes)
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -202,6 +210,13 @@ class BackgroundLabeler:
         if os.getpid() != self._pid:  # a fork: locks and thread belong to the parent
             self._start_anew()
         queue = self._queue
+        if queue.error and not queue.warned:
+            queue.warned = True
+            warnings.warn(
+                f"Annotator {self._name!r} failed with {queue.error}. Captions wait and are tried "
+                "again; training goes on without their labels.",
+                stacklevel=2,
+            )
         waiting, given_up = queue.waiting, queue.tries.given_up
         fresh = [item for item in items if item not in waiting and item not in given_up]
         if fresh:
@@ -259,7 +274,10 @@ class BackgroundLabeler:
             self._queue.forget_asked()
         self._queue.closed = False
         self._thread = threading.Thread(
-            target=_work, args=(self._queue, self._ask), name="rewardloom-annotator", daemon=True
+            target=_work,
+            args=(self._queue, self._ask, self._name),
+            name="rewardloom-annotator",
+            daemon=True,
         )
         # the thread knows the queue only, so that a labeler nobody holds any more ends it
         self._finalizer = weakref.finalize(self, self._queue.close)
@@ -271,17 +289,12 @@ class BackgroundLabeler:
         self._thread, self._pid = None, os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_ask": self._ask, "_stop": self._stop, "_sizes": self._sizes}
+        kept = ("_ask", "_stop", "_name", "_sizes")
+        return {key: self.__dict__[key] for key in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        sizes = state["_sizes"]
-        self.__init__(
-            state["_ask"],
-            batch_size=sizes[0],
-            max_pending=sizes[1],
-            max_tries=sizes[2],
-            stop=state["_stop"],
-        )
+        self.__dict__.update(state)
+        self._reset()
 
 
 class _Queue:
@@ -298,6 +311,7 @@ class _Queue:
         self.tries = _Tries(max_tries)
         self.closed = False
         self.answered = self.dropped = self.errors = 0
+        self.error = ""  # of the last call that failed
         self.warned = False
 
     def push(self, items: Sequence[Item]) -> None:
@@ -335,13 +349,7 @@ class _Queue:
             # below what came meanwhile: those are newer
             self.stack = {item: None for item in reversed(items)} | self.stack
             self._drop_oldest()
-            if not self.warned:
-                self.warned = True
-                warnings.warn(
-                    f"The annotator failed: {type(error).__name__}: {error}. Captions wait and are "
-                    "tried again; training goes on without their labels.",
-                    stacklevel=2,
-                )
+            self.error = f"{type(error).__name__}: {error}"
             self.changed.wait_for(lambda: self.closed, delay)
 
     def forget_asked(self) -> None:
@@ -358,7 +366,7 @@ class _Queue:
         """Keep the results and counts of a queue whose thread is gone; what waited is dropped."""
         self.done, self.tries = dict(other.done), other.tries
         self.answered, self.dropped, self.errors = other.answered, other.dropped, other.errors
-        self.warned = other.warned
+        self.error, self.warned = other.error, other.warned
 
     def _drop_oldest(self) -> None:
         while len(self.stack) > self.max_pending:
@@ -368,12 +376,12 @@ class _Queue:
             self.dropped += 1
 
 
-def _work(queue: _Queue, ask: Ask) -> None:
+def _work(queue: _Queue, ask: Ask, name: str) -> None:
     """Answer items until the queue is closed."""
     delay = 0.5
     while items := queue.take():
         try:
-            labels = _answers(ask, items)
+            labels = _answers(ask, items, name)
         except BaseException as error:  # whatever a user's annotator raises
             queue.put_back(items, error, delay)
             delay = min(2 * delay, 30.0)
@@ -382,15 +390,16 @@ def _work(queue: _Queue, ask: Ask) -> None:
             delay = 0.5
 
 
-def _answers(ask: Ask, items: Sequence[Item]) -> NDArray[np.float64]:
+def _answers(ask: Ask, items: Sequence[Item], name: str) -> NDArray[np.float64]:
+    """Return what an annotator says of items, checked."""
     labels = np.asarray(ask(items), np.float64)
     if (
         labels.shape != (len(items),)
         or not ((labels >= 0) & (labels <= 1) | np.isnan(labels)).all()
     ):
         raise ConfigError(
-            f"An annotator must return a number in [0, 1] or NaN for each of {len(items)} items, "
-            f"got {labels!r}."
+            f"Annotator {name!r} must return a number in [0, 1] or NaN for each of "
+            f"{len(items)} items, got {labels!r}."
         )
     return labels
 

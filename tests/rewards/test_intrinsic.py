@@ -122,13 +122,13 @@ def test_summary_says_what_was_paid_and_why():
     play(design, tick(KILL, GOLD), tick(KILL, WALL))
     assert {k: v.tolist() for k, v in design.summary().items()} == {
         "reward": [pytest.approx(0.05), 0],
-        "label": [1, 0],
+        "value": [1, 0],
         "count": [2, 1],
-        "label_known": [1, 1],
+        "known": [1, 1],
     }
     play(design, tick(WALL, GOLD))
     assert design.summary()["count"].tolist() == [1, 2]
-    assert design.summary()["label_known"].tolist() == [1, 0]
+    assert design.summary()["known"].tolist() == [1, 0]
 
 
 def test_an_inactive_slot_is_paid_nothing_and_changes_nothing():
@@ -151,7 +151,7 @@ def test_unseen_captions_of_a_tick_are_asked_once_and_together():
 def test_a_soft_label_pays_its_share():
     design = begun("", annotator=Script({KILL: 0.5}), intrinsic_coef=0.4)
     assert play(design, tick(KILL), tick(KILL)).ravel() == pytest.approx([0.2, 0.025])
-    assert design.summary()["label"].tolist() == [0.5]
+    assert design.summary()["value"].tolist() == [0.5]
     batch = episode_batch([[0.0, 0.0]], extra=texts([KILL, KILL]))
     assert design.relabel(batch) == pytest.approx([0.2, 0.025])
 
@@ -216,7 +216,7 @@ def test_the_table_survives_and_the_counts_do_not():
     other = begun("", annotator=Script({}))
     other.load_state_dict(state)
     assert play(other, tick(KILL), tick(WALL)).ravel().tolist() == [1, 0]
-    assert other.model.annotator.asked == []
+    assert other.annotator.asked == []
 
 
 def test_a_table_of_another_goal_or_of_other_rules_is_refused():
@@ -229,15 +229,85 @@ def test_a_table_of_another_goal_or_of_other_rules_is_refused():
 
 
 def test_a_full_table_forgets_its_oldest_captions():
-    script = Script({KILL: 1, GOLD: 1})
-    model = RetrievalModel(script, capacity=2)
-    assert model.ask([KILL, WALL, GOLD]) == {KILL: 1, WALL: 0, GOLD: 1}
+    model = RetrievalModel(capacity=2)
+    model.learn([KILL, WALL, GOLD], np.array([1.0, 0.0, 1.0]))
     assert model.table == {WALL: 0, GOLD: 1}
-    assert model.ask([KILL]) == {KILL: 1}
-    assert script.asked == [[KILL, WALL, GOLD], [KILL]]
+    assert model.wanted([KILL, GOLD, KILL], 5) == [KILL]
 
 
-@pytest.mark.parametrize("name", ["extrinsic_coef", "intrinsic_coef", "count_exponent"])
+def test_counts_for_life_go_on_over_episodes_and_slots():
+    design = begun("", "", count_exponent=0, lifetime_exponent=1)
+    np.testing.assert_allclose(play(design, tick(KILL, KILL)), [[1 / 2, 1 / 2]])
+    design.begin(np.ones(2, bool), texts(["", ""]))
+    np.testing.assert_allclose(play(design, tick(KILL, GOLD)), [[1 / 3, 1]])
+    both = begun("", count_exponent=3, lifetime_exponent=1)
+    both.load_state_dict(design.state_dict())
+    assert play(both, tick(KILL), tick(KILL)).ravel() == pytest.approx([1 / 4, 1 / 5 / 8])
+
+
+def test_a_frozen_design_asks_nothing_and_counts_nothing_for_life():
+    script = Script({KILL: 1, GOLD: 1})
+    design = begun("", annotator=script, count_exponent=0, lifetime_exponent=1)
+    play(design, tick(KILL))
+    design.update_model = False
+    assert play(design, tick(KILL), tick(KILL), tick(GOLD)).ravel().tolist() == [1, 1, 0]
+    assert script.asked == [[KILL]]
+
+
+def test_templates_fold_numbers_lists_and_item_letters():
+    design = begun("", count_key="template", goal="gold")
+    paid = play(design, tick("$ - 5 gold pieces (17 in total)."), tick("$ - 8 gold pieces."))
+    assert paid.ravel() == pytest.approx([1, 1])  # "# gold pieces ." is not "# gold pieces."
+    paid = play(design, tick("$ - 6 gold pieces (23 in total)."))
+    assert paid.ravel() == pytest.approx([1 / 8])
+    assert begun("", count_key=lambda c: "same").step(tick(KILL)).item() == pytest.approx(1 / 8)
+    with pytest.raises(ConfigError, match="Did you mean 'template'"):
+        IntrinsicDesign(count_key="templat")
+    with pytest.raises(ConfigError, match="or a function"):
+        IntrinsicDesign(count_key=3)
+
+
+@given(EPISODES)
+def test_relabeling_counts_for_life_and_by_template_as_steps_do(episodes):
+    settings = {"count_key": "template", "lifetime_exponent": 0.5, "count_exponent": 1}
+    stepped, design = [], begun("", **settings)
+    for start, steps in episodes:
+        design.begin(np.array([True]), texts([start]))
+        stepped += [design.step(tick(caption, reward=[0]))[0] for caption, _ in steps]
+    captions = [caption for _, steps in episodes for caption, _ in steps]
+    batch = episode_batch(
+        [[0.0] * len(steps) for _, steps in episodes],
+        extra=texts(captions),
+        start=texts([start for start, _ in episodes]),
+    )
+    other = begun("", **settings)
+    np.testing.assert_allclose(other.relabel(batch), stepped, rtol=0, atol=1e-12)
+    assert str(other.state_dict()) == str(design.state_dict())
+
+
+def test_what_is_noticed_is_annotated_before_it_is_paid():
+    script = Script({KILL: 1})
+    design = begun("", "", annotator=script)
+    design.notice(tick(KILL, GOLD, active=[True, False]))
+    assert script.asked == [[KILL]]
+    np.testing.assert_allclose(design.step(tick(KILL, KILL)), [1, 1])
+    assert design.step(tick(GOLD, WALL)).tolist() == [0, 0]
+    assert script.asked == [[KILL]]  # a plug that notices asks there only
+
+
+def test_diagnostics_count_since_they_were_last_asked():
+    design = begun("", annotator=Script({KILL: 1}), intrinsic_coef=0.5)
+    play(design, tick(KILL), tick(WALL), tick(WALL), tick(WALL))
+    facts = design.diagnostics()
+    assert facts["intrinsic_per_1000"] == pytest.approx(125)
+    assert facts["rewarded_per_1000"] == pytest.approx(250)
+    assert (facts["labels"], facts["positives"], facts["pending"]) == (2, 1, 0)
+    assert design.diagnostics()["intrinsic_per_1000"] == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["extrinsic_coef", "intrinsic_coef", "count_exponent", "lifetime_exponent"]
+)
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "1", True])
 def test_refuses_numbers_out_of_range(name, value):
     with pytest.raises(ConfigError, match=name):
@@ -252,10 +322,18 @@ def test_refuses_what_does_not_fit_together():
     with pytest.raises(ConfigError, match=r"must have name, version and label"):
         IntrinsicDesign(annotator=print)
     with pytest.raises(ConfigError, match="capacity"):
-        RetrievalModel(Script({}), capacity=0)
+        RetrievalModel(capacity=0)
+    with pytest.raises(ConfigError, match="Did you mean 'ranking'"):
+        IntrinsicDesign(model="rankin")
+    with pytest.raises(ConfigError, match="learns nothing"):
+        IntrinsicDesign(learning={"seed": 1})
+    with pytest.raises(ConfigError, match="'script' has none"):
+        IntrinsicDesign(annotator=Script({}), model="ranking")
+    with pytest.raises(ConfigError, match="max_pending"):
+        IntrinsicDesign(asynchronous=True, max_pending=0)
 
 
-@pytest.mark.parametrize("caption", [None, float("nan"), b"You kill the newt!", 3])
+@pytest.mark.parametrize("caption", [None, float("nan"), b"You kill the newt!", 3, np.zeros(2)])
 def test_refuses_captions_that_are_no_texts(caption):
     with pytest.raises(ConfigError, match="A caption must be a text"):
         begun("").step(tick(caption))
@@ -273,5 +351,5 @@ def test_says_where_captions_come_from_when_there_are_none():
 def test_refuses_annotators_that_break_their_protocol(answer):
     script = Script({})
     script.label = lambda captions: answer
-    with pytest.raises(ConfigError, match=r"'script' must return a label in \[0, 1\]"):
+    with pytest.raises(ConfigError, match=r"'script' must return a number in \[0, 1\]"):
         begun("", annotator=script).step(tick(KILL))

@@ -27,15 +27,18 @@ class CaptionModel(Protocol):
         table: caption -> worth, for captions whose worth is settled until the model changes.
             Callers read it; the model empties it when it is trained, and bounds its size.
         refits: How often a network was trained; 0 for ever in a model without one.
-        labels: How many annotations it holds.
     """
 
     annotates: Literal["captions", "pairs"]
     table: dict[str, float]
     refits: int
-    labels: int
 
-    def wanted(self, captions: Sequence[str], room: int) -> list[Item]:
+    @property
+    def labels(self) -> int:
+        """How many annotations it holds."""
+        ...
+
+    def wanted(self, captions: Sequence[str], room: int) -> Sequence[Item]:
         """Return items worth annotating, at most `room`, the most urgent last.
 
         Args:

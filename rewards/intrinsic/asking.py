@@ -1,0 +1,205 @@
+"""`Asking`: a reward model together with the annotator that teaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.rewards.intrinsic.annotators import Annotator, Comparer, LexiconAnnotator, Rules
+from rewardloom.rewards.intrinsic.labeling import Ask, BackgroundLabeler, ImmediateLabeler, Labeler
+from rewardloom.rewards.intrinsic.models.base import CaptionModel
+from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel
+from rewardloom.typing import F64N
+
+__all__ = ["MODELS", "Asking", "annotator_for", "build_model"]
+
+MODELS = ("retrieval", "classification", "ranking")
+
+
+def build_model(name: str, learning: Mapping[str, Any] | None) -> CaptionModel:
+    """Return the reward model called `name`; those with a network import torch.
+
+    Raises:
+        ConfigError: no such model, or a setting it does not have.
+    """
+    if name == "retrieval":
+        if learning:
+            raise ConfigError(
+                f"model='retrieval' is a table and learns nothing; leave out learning={learning!r}."
+            )
+        return RetrievalModel()
+    if name == "classification":
+        from rewardloom.rewards.intrinsic.models.classification import ClassificationModel
+
+        return ClassificationModel(learning)
+    if name == "ranking":
+        from rewardloom.rewards.intrinsic.models.ranking import RankingModel
+
+        return RankingModel(learning)
+    raise ConfigError(unknown_name("model", name, MODELS, where="of IntrinsicDesign"))
+
+
+class Asking:
+    """Says what captions are worth, and has those annotated that the model wants to know.
+
+    Args:
+        model: The reward model.
+        annotator: Who annotates; must have `compare` where the model wants pairs.
+        asynchronous: Whether a thread asks; see `BackgroundLabeler`.
+        max_pending: See there. Likewise `batch_size` and `max_tries`.
+
+    Raises:
+        ConfigError: the annotator cannot do what the model needs, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        model: CaptionModel,
+        annotator: Annotator,
+        *,
+        asynchronous: bool,
+        max_pending: int,
+        batch_size: int,
+        max_tries: int,
+    ):
+        self.model = model
+        self.annotator = annotator
+        ask = _question(model, annotator)
+        self._labeler: Labeler
+        if asynchronous:
+            self._labeler = BackgroundLabeler(
+                ask,
+                batch_size=batch_size,
+                max_pending=max_pending,
+                max_tries=max_tries,
+                stop=getattr(annotator, "close", None),
+                name=annotator.name,
+            )
+        else:
+            self._labeler = ImmediateLabeler(ask, max_tries=max_tries, name=annotator.name)
+        self._pairs = model.annotates == "pairs"
+        self._most_pairs = 2 * batch_size
+
+    def worth(self, captions: list[str], *, ask: bool) -> tuple[F64N, F64N]:
+        """Return the worth of captions and whether the model knows it, both (n,) float64.
+
+        Args:
+            captions: Texts, repeated or not.
+            ask: Whether unknown ones are given to the annotator, and its answers learned from.
+        """
+        if ask and (self._pairs or self._labeler.arrived):
+            self.notice(captions)
+        known = self._known(captions)
+        if ask and None in known and not self._pairs:
+            self.notice([c for c, value in zip(captions, known, strict=True) if value is None])
+            known = self._known(captions)
+        if None not in known:
+            return np.array(known, np.float64), np.ones(len(captions))
+        missing = dict.fromkeys(c for c, v in zip(captions, known, strict=True) if v is None)
+        _check_texts(missing)
+        found = dict(zip(missing, self.model.values(list(missing)).tolist(), strict=True))
+        table = self.model.table
+        filled = [found[c] if v is None else v for c, v in zip(captions, known, strict=True)]
+        return np.array(filled, np.float64), np.array([c in table for c in captions], np.float64)
+
+    def notice(self, captions: list[str]) -> None:
+        """Give captions to the annotator, and learn from the answers that are there."""
+        _check_texts(captions)
+        labeler, room = self._labeler, len(captions)
+        if self._pairs:
+            room = max(0, min(labeler.room, self._most_pairs - labeler.pending))
+        if items := self.model.wanted(captions, room):
+            labeler.submit(items)
+        if labeler.arrived:
+            self.model.learn(*labeler.collect())
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return what the model, the queue and the annotator say of themselves."""
+        facts = {**self.model.diagnostics(), "pending": float(self._labeler.pending)}
+        facts |= self._labeler.metrics()
+        metrics = getattr(self.annotator, "metrics", None)
+        if metrics is not None:
+            facts |= {f"annotator_{key}": float(value) for key, value in metrics().items()}
+        return facts
+
+    def close(self) -> None:
+        """Stop the thread and the annotator's connections."""
+        self._labeler.close()
+        close = getattr(self.annotator, "close", None)
+        if close is not None:
+            close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the model's state and who annotated."""
+        return {
+            "model": self.model.state_dict(),
+            "annotator": self.annotator.name,
+            "version": self.annotator.version,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the model.
+
+        Raises:
+            ConfigError: another annotator, or another version of this one, taught it.
+        """
+        made_by = (state["annotator"], state["version"])
+        own = (self.annotator.name, self.annotator.version)
+        if made_by != own:
+            raise ConfigError(
+                f"These labels were made by annotator {made_by[0]!r}, version {made_by[1]!r}; this "
+                f"reward model has {own[0]!r}, version {own[1]!r}. Use the same goal and rules, or "
+                "start with an empty table."
+            )
+        self.model.load_state_dict(state["model"])
+
+    def _known(self, captions: list[str]) -> list[float | None]:
+        try:
+            return list(map(self.model.table.get, captions))
+        except TypeError:  # not hashable, so no text
+            _check_texts(captions)
+            raise
+
+
+def annotator_for(
+    goal: str, annotator: Annotator | str | Mapping[str, Any] | None, rules: Rules | None
+) -> Annotator:
+    """Return the annotator that the arguments of `IntrinsicDesign` describe.
+
+    Raises:
+        ConfigError: an object given together with a goal or rules, which it has itself.
+    """
+    if annotator is None or isinstance(annotator, str | Mapping):
+        return LexiconAnnotator(goal, rules)
+    if rules is not None or goal != "score":
+        raise ConfigError(
+            "goal and rules are the lexicon's; an annotator of your own has its own goal. Give one "
+            "or the other."
+        )
+    return annotator
+
+
+def _check_texts(captions: Iterable[Any]) -> None:
+    for caption in captions:
+        if not isinstance(caption, str):
+            raise ConfigError(
+                f"A caption must be a text, got {caption!r}. Let the world put one into info at "
+                "reset and at every step, '' where there is nothing to say."
+            )
+
+
+def _question(model: CaptionModel, annotator: Annotator) -> Ask:
+    if not isinstance(annotator, Annotator):
+        raise ConfigError(
+            f"annotator must have name, version and label(captions), got {annotator!r}."
+        )
+    if model.annotates == "captions":
+        return annotator.label
+    if not isinstance(annotator, Comparer):
+        raise ConfigError(
+            f"model='ranking' needs an annotator with compare(pairs); {annotator.name!r} has none."
+        )
+    return annotator.compare
