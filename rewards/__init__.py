@@ -17,6 +17,8 @@ from rewardloom.rewards.heron import PreferenceLearning as PreferenceLearning
 from rewardloom.rewards.heron import hierarchical_preferences as hierarchical_preferences
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
+from rewardloom.rewards.novelty import NoveltyLearning as NoveltyLearning
+from rewardloom.rewards.novelty import RNDDesign as RNDDesign
 from rewardloom.rewards.offline import relabel as relabel
 from rewardloom.rewards.redistribute import RedistributeDesign as RedistributeDesign
 from rewardloom.rewards.scale import ScaleDesign as ScaleDesign

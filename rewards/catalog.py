@@ -60,6 +60,12 @@ DESIGNS: dict[str, DesignEntry] = {
         "bonus for seldom visited states",
         {"coef": 0.5, "resolution": 0.25},
     ),
+    "rnd": DesignEntry(
+        "rewardloom.rewards.novelty:RNDDesign",
+        "RNDReward",
+        "bonus for states whose random features are hard to predict",
+        {"learning": {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}},
+    ),
     "gate": DesignEntry(
         "rewardloom.rewards.gate:GateDesign",
         "GateReward",

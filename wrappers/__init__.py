@@ -9,6 +9,7 @@ from rewardloom.wrappers.design import DesignReward as DesignReward
 from rewardloom.wrappers.gate import GateReward as GateReward
 from rewardloom.wrappers.heron import HeronReward as HeronReward
 from rewardloom.wrappers.intrinsic import IntrinsicReward as IntrinsicReward
+from rewardloom.wrappers.novelty import RNDReward as RNDReward
 from rewardloom.wrappers.offline import relabel_minari as relabel_minari
 from rewardloom.wrappers.redistribute import RedistributeReward as RedistributeReward
 from rewardloom.wrappers.scale import ScaleReward as ScaleReward

@@ -18,4 +18,5 @@ from rewardloom.wrappers.parallel.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.parallel.designs import WeightReward as WeightReward
 from rewardloom.wrappers.parallel.gate import GateReward as GateReward
 from rewardloom.wrappers.parallel.heron import HeronReward as HeronReward
+from rewardloom.wrappers.parallel.novelty import RNDReward as RNDReward
 from rewardloom.wrappers.parallel.redistribute import RedistributeReward as RedistributeReward

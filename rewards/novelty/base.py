@@ -1,0 +1,226 @@
+"""`NoveltyDesign`: what bonuses share that learn online what is new."""
+
+from __future__ import annotations
+
+import abc
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.novelty.learner import OnlineLearner, Rows
+from rewardloom.rewards.novelty.running import RunningMoments
+from rewardloom.rewards.novelty.settings import (
+    NoveltyLearning,
+    check_flag,
+    check_number,
+    read_learning,
+)
+from rewardloom.typing import F64N, F64T, BoolN
+
+if TYPE_CHECKING:
+    from rewardloom.rewards.novelty.networks import NoveltyNetwork
+
+__all__ = ["NoveltyDesign", "SlotMemory"]
+
+
+class SlotMemory(abc.ABC):
+    """What a design remembers of the open episode of every slot."""
+
+    @abc.abstractmethod
+    def clear(self, slots: BoolN) -> None:
+        """Forget the episodes of the slots that are True."""
+
+
+class NoSlotMemory(SlotMemory):
+    """Of designs for which an episode is nothing."""
+
+    def clear(self, slots: BoolN) -> None:
+        """See `SlotMemory.clear`."""
+
+
+class NoveltyDesign(abc.ABC):
+    r"""Pays extrinsic_coef * r_t + intrinsic_coef * b_t / scale, b_t being how new a step is.
+
+    The scale is the running deviation, over all slots and times, of the sums
+    R_t = discount * R_{t-1} + b_t, which every slot keeps through the ends of its episodes (Burda
+    et al. 2018, section 2.4), or 1. One network serves all slots and is asked once a tick; the
+    order of slots does not matter. Statistics of a tick are taken in before it is paid, and the
+    network is trained on it afterwards.
+
+    Args:
+        intrinsic_coef: Weight of the bonus, at least 0.
+        extrinsic_coef: Weight of the reward below, at least 0; 0 trains on the bonus alone.
+        discount: Of the sums, in [0, 1).
+        normalize: Whether the bonus is divided by the scale.
+        learning: Sizes and schedule of the networks.
+
+    Attributes:
+        update_model: False freezes networks and statistics; what is remembered of the open
+            episodes goes on.
+    """
+
+    needs: frozenset[str]
+    depends: Depends = "step"
+    memory: Memory = "statistics"
+    relabels = False
+    settles_truncation = False
+
+    _shows: tuple[str, ...] = ("raw",)
+
+    def __init__(
+        self,
+        intrinsic_coef: float,
+        extrinsic_coef: float,
+        discount: float,
+        normalize: bool,
+        learning: NoveltyLearning | Mapping[str, Any] | None,
+    ):
+        self.intrinsic_coef = check_number("intrinsic_coef", intrinsic_coef, least=0.0)
+        self.extrinsic_coef = check_number("extrinsic_coef", extrinsic_coef, least=0.0)
+        self.discount = check_number("discount", discount, least=0.0)
+        if self.discount >= 1.0:
+            raise ConfigError(f"discount must be in [0, 1), got {discount!r}.")
+        self.normalize = check_flag("normalize", normalize)
+        self.learning = read_learning(learning)
+        self.update_model = True
+        self._learner = OnlineLearner(self.learning, self._new_network)
+        self._parts = [p for p in ("obs", "action", "next_obs") if p in self.needs]
+        self._returns = RunningMoments()
+        self.bind((), 0)
+
+    @abc.abstractmethod
+    def _new_network(self, widths: dict[str, int], settings: NoveltyLearning) -> NoveltyNetwork:
+        """Return the network; torch is loaded here."""
+
+    @abc.abstractmethod
+    def _novelty(self, rows: Rows, slots: np.ndarray) -> dict[str, F64N]:
+        """Return the columns that `_shows` names for M rows; "raw" is how new each is."""
+
+    def _new_memory(self, num_slots: int) -> SlotMemory:
+        """Return an empty memory of open episodes."""
+        return NoSlotMemory()
+
+    @property
+    def refits(self) -> int:
+        """How often the networks were trained."""
+        return self._learner.refits
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return the loss of the last training and the scale of bonuses, {} before the first."""
+        if not self.refits:
+            return {}
+        return {
+            "loss": self._learner.loss,
+            "scale": self._scale(),
+            "steps": float(self._learner.steps),
+        }
+
+    def bind(self, names: tuple[str, ...], num_slots: int) -> None:
+        """See `RewardDesign.bind`; what was learned stays, the sums start from 0."""
+        self._sums = np.zeros(num_slots)
+        self._memory = self._new_memory(num_slots)
+        self._shown = {name: np.zeros(num_slots) for name in ("bonus", *self._shows)}
+
+    def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
+        """See `RewardDesign.begin`."""
+        self._memory.clear(slots)
+
+    def step(self, batch: StepBatch) -> F64N:
+        """See `RewardDesign.step`."""
+        active = batch.active
+        self._shown = {name: np.zeros(len(active)) for name in ("bonus", *self._shows)}
+        slots = np.flatnonzero(active)
+        if len(slots):
+            rows = self._rows(batch, slots)
+            if len(slots) > 1:
+                order = self._learner.order(rows)
+                slots, rows = slots[order], {part: row[order] for part, row in rows.items()}
+            self._pay(rows, slots)
+        self._memory.clear(active & (batch.terminated | batch.truncated))
+        return self.extrinsic_coef * np.where(active, batch.reward, 0.0) + self._shown["bonus"]
+
+    def relabel(self, episodes: EpisodeBatch) -> F64T:
+        """See `RewardDesign.relabel`; the rows are driven in order through a slot of their own."""
+        held = self._sums, self._memory, self._shown
+        self.bind((), 1)
+        bonus = np.zeros(len(episodes.reward))
+        bounds = episodes.offsets.tolist()
+        slot = np.zeros(1, np.int64)
+        rows = self._rows(episodes, np.arange(len(bonus)))
+        for first, end in itertools.pairwise(bounds):
+            self._memory.clear(np.ones(1, bool))
+            for row in range(first, end):
+                self._pay({part: values[row : row + 1] for part, values in rows.items()}, slot)
+                bonus[row] = self._shown["bonus"][0]
+        self._sums, self._memory, self._shown = held
+        return self.extrinsic_coef * episodes.reward + bonus
+
+    def summary(self) -> dict[str, F64N]:
+        """Return `bonus`, what was added, and `raw`, how new the step is before any scaling."""
+        return self._shown
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, optimizer and statistics; tensors are on the CPU."""
+        return {"learner": self._learner.state_dict(), "returns": self._returns.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, on this design's device."""
+        self._learner.load_state_dict(state["learner"])
+        self._returns.load_state_dict(state["returns"])
+
+    def _pay(self, rows: Rows, slots: np.ndarray) -> None:
+        """Fill what is shown for rows that belong to `slots`, and learn from them."""
+        learner, updates = self._learner, self.update_model
+        if updates:
+            learner.observe(rows)
+        columns = self._novelty(rows, slots)
+        for name, column in columns.items():
+            self._shown[name][slots] = column
+        raw = columns["raw"]
+        if updates:
+            sums = self.discount * self._sums[slots] + raw
+            self._sums[slots] = sums
+            self._returns.update(sums)
+        if not learner.warm:
+            return
+        self._shown["bonus"][slots] = self.intrinsic_coef * raw / self._scale()
+        if updates:
+            learner.learn(rows)
+
+    def _scale(self) -> float:
+        return float(self._returns.deviation()) if self.normalize else 1.0
+
+    def _rows(self, batch: StepBatch | EpisodeBatch, slots: np.ndarray) -> Rows:
+        """Return copies of the rows of some slots, checked.
+
+        Raises:
+            ConfigError: a part is missing, or is not finite.
+        """
+        rows = {}
+        for part in self._parts:
+            values = getattr(batch, part)
+            if values is None:
+                raise ConfigError(f"{type(self).__name__} needs {part}, one row a step.")
+            taken = np.asarray(values, np.float32)[slots]
+            if not np.isfinite(taken).all():
+                raise _not_finite(self, part, taken, slots)
+            rows[part] = taken.reshape(len(slots), -1)
+        return rows
+
+
+def _not_finite(
+    design: NoveltyDesign, part: str, rows: np.ndarray, slots: Sequence[int] | np.ndarray
+) -> ConfigError:
+    finite = np.isfinite(rows.reshape(len(rows), -1))
+    row = int(np.flatnonzero(~finite.all(1))[0])
+    entry = int(np.flatnonzero(~finite[row])[0])
+    value = rows.reshape(len(rows), -1)[row, entry]
+    return ConfigError(
+        f"{type(design).__name__} read {value} in entry {entry} of {part} (slot {slots[row]}); its "
+        "networks would never recover. Mend the world, or map the value before it reaches the "
+        "design, for example with gymnasium.wrappers.TransformObservation."
+    )

@@ -1,0 +1,95 @@
+"""`NoveltyLearning`: the sizes of the networks that tell what is new, and when they are trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rewardloom.errors import ConfigError, refuse_unknown
+from rewardloom.rewards.numbers import is_integer, is_number
+
+__all__ = ["NoveltyLearning", "check_flag", "check_number", "read_learning"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NoveltyLearning:
+    """Sizes and schedule; all defaults are ours.
+
+    Attributes:
+        hidden: Sizes of the hidden layers of every network.
+        features: Size of the embedding, or of the random target.
+        learning_rate: Of Adam, whose state goes on from one training to the next.
+        train_every: Steps, of all slots together, between two trainings. A training goes through
+            the steps since the last one and then forgets them: at most `train_every` steps and
+            one tick are held.
+        epochs: How often a training goes through them.
+        batch_size: Steps per gradient step.
+        warmup_steps: Steps at the start, of all slots together, in which statistics are gathered,
+            nothing is trained and no bonus is paid.
+        seed: Of weights and batches.
+        device: Of the networks, "cpu" or a GPU of this machine such as "cuda".
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    hidden: Sequence[int] = (64, 64)
+    features: int = 32
+    learning_rate: float = 1e-3
+    train_every: int = 256
+    epochs: int = 1
+    batch_size: int = 128
+    warmup_steps: int = 1000
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("features", "train_every", "epochs", "batch_size"):
+            _check_count(name, getattr(self, name), 1)
+        for name in ("warmup_steps", "seed"):
+            _check_count(name, getattr(self, name), 0)
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Sequence):
+            raise ConfigError(f"learning: hidden must list layer sizes, got {self.hidden!r}.")
+        for size in self.hidden:
+            _check_count("hidden", size, 1)
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        check_number("learning: learning_rate", self.learning_rate, above=0.0)
+
+
+def read_learning(value: NoveltyLearning | Mapping[str, Any] | None) -> NoveltyLearning:
+    """Return the settings that a configuration holds; None takes the defaults.
+
+    Raises:
+        ConfigError: an unknown field (names the nearest), or no mapping at all.
+    """
+    if isinstance(value, NoveltyLearning):
+        return value
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigError(f"learning must be a NoveltyLearning or a mapping, got {value!r}.")
+    fields = [field.name for field in dataclasses.fields(NoveltyLearning)]
+    refuse_unknown(value or {}, fields, kind="field", where="of learning")
+    return NoveltyLearning(**(value or {}))
+
+
+def check_number(
+    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf
+) -> float:
+    """Return a finite number that is greater than `above` and at least `least`, or raise."""
+    if not is_number(value) or not math.isfinite(value) or value <= above or value < least:
+        bound = f"> {above:g}" if above > -math.inf else f">= {least:g}"
+        raise ConfigError(f"{name} must be a finite number {bound}, got {value!r}.")
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return a bool, or raise `ConfigError`."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, got {value!r}.")
+    return value
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not is_integer(value) or value < least:
+        raise ConfigError(f"learning: {name} must be a whole number >= {least}, got {value!r}.")
