@@ -32,15 +32,18 @@ def attach_relabel(
     """Let `model` learn from the rewards that `design` pays instead of those it collects.
 
     Call it after the model is made and again after every `load`, `set_env` and
-    `load_replay_buffer`. The environments
-    keep paying the raw reward; the buffer is rewritten: for PPO, A2C, MaskablePPO and RecurrentPPO
-    before advantages are computed, for SAC, TD3 and DQN when an episode ends (only rows of
-    finished episodes are sampled, and failed episodes are none of them). A label or statistic that
-    arrived meanwhile counts. Stored rows are paid anew, whole episodes at a time, whenever the
-    model of a design that trains one has changed; a replay buffer keeps beside its own rows what
-    such a design reads of each (flat observations are float32). What statistics paid stays. The design sees observations as the model does, so normalized ones
-    under VecNormalize; there SB3's EvalCallback compares its stack of wrappers with the model's, so
-    give its environments one more (VecMonitor) on top.
+    `load_replay_buffer`. The environments keep paying the raw reward; the buffer is rewritten: for
+    PPO, A2C, MaskablePPO and RecurrentPPO before advantages are computed, for SAC, TD3 and DQN when
+    an episode ends (only rows of finished episodes are sampled, and failed episodes are none of
+    them). A label or statistic that arrived meanwhile counts. The design sees observations as the
+    model does, so normalized ones under VecNormalize; there SB3's EvalCallback compares its stack
+    of wrappers with the model's, so give its environments one more (VecMonitor) on top.
+
+    Rows of a replay buffer are paid anew, whole episodes at a time, whenever the model of a design
+    that trains one has changed; for that the buffer keeps beside its own rows what such a design
+    reads of each (flat observations are float32). What other designs have paid stays. Rows that
+    another design has paid are paid anew too where they can be, and are else no longer sampled; of
+    a loaded buffer the same design is taken to go on if its class and needs are the same.
 
     Args:
         model: With its environments set.

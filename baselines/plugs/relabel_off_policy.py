@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +117,7 @@ class _RelabelsEpisodes:
     _valid_count = 0
     _steps: StoredSteps | None = None  # for designs whose model may change
     _paid_with = -1
+    _reads: tuple[str, ...] = ()  # which design paid the valid rows
 
     # SB3's own
     pos: int
@@ -130,7 +132,10 @@ class _RelabelsEpisodes:
     dones: np.ndarray
 
     def attach(self, relabeller: OffPolicyRelabeller, learning_starts: int) -> None:
-        """Begin to relabel with `relabeller`; rows relabelled before keep what they were paid.
+        """Begin to relabel with `relabeller`.
+
+        Rows that the same design has paid, before or in a loaded buffer, stay; those of another one
+        are paid anew at the next sample if it trains a model, and are dropped otherwise.
 
         Raises:
             ConfigError: the buffer overlaps observations, so rows cannot be told apart.
@@ -140,15 +145,20 @@ class _RelabelsEpisodes:
                 "Relabelling needs optimize_memory_usage=False: overlapping observations cannot "
                 "be kept apart when single episodes are dropped."
             )
-        self._relabeller = relabeller
+        before, self._relabeller = self._relabeller, relabeller
         self._learning_starts = learning_starts
         self._paid_with = -1
-        self._steps = None
         if not hasattr(self, "_valid"):
             shape = (self.buffer_size, self.n_envs)
             self._valid = np.zeros(shape, bool)
             self._start = np.zeros(shape, np.int64)
             self._length = np.zeros(shape, np.int64)
+        design = relabeller.design
+        reads = (type(design).__qualname__, design.depends, *sorted(design.needs))
+        same = before is None or before.design is design or self._steps is not None
+        if self._reads != reads or not same:
+            self._drop_others()
+        self._reads = reads
         self._open = np.full(self.n_envs, self.pos)
         self._open_length = np.zeros(self.n_envs, np.int64)
         self._torn = np.zeros(self.n_envs, bool)
@@ -178,6 +188,15 @@ class _RelabelsEpisodes:
             self._open_length[ended] = 0
             self._torn[ended] = False
             self._relabeller.forget()
+
+    def reset(self) -> None:
+        """Empty the buffer; episodes that are open now are not sampled when they end."""
+        super().reset()  # pyright: ignore[reportAttributeAccessIssue] (a mixin)
+        if self._relabeller is not None:
+            self._drop_all()
+            self._torn |= self._open_length > 0
+            self._open[:] = 0
+            self._open_length[:] = 0
 
     @property
     def valid_share(self) -> float:
@@ -251,6 +270,22 @@ class _RelabelsEpisodes:
             span = self._start[row, slot] + np.arange(length)
             self._valid[span % self.buffer_size, slot] = False
             self._valid_count -= length
+
+    def _drop_others(self) -> None:
+        """Make the rows invalid that another design has paid."""
+        if self._valid_count:
+            warnings.warn(
+                f"{self._valid_count} rows of the replay buffer were paid by another design and "
+                "are no longer sampled. To go on with reset_num_timesteps=False, first set "
+                "model.learning_starts above model.num_timesteps.",
+                stacklevel=4,
+            )
+        self._drop_all()
+
+    def _drop_all(self) -> None:
+        self._valid[:] = False
+        self._valid_count = 0
+        self._steps = None
 
     def _check_room(self) -> None:
         if (self._open_length > self.buffer_size).any():

@@ -13,7 +13,7 @@ from rewardloom.baselines.plugs import (
     attach_relabel,
 )
 from rewardloom.errors import RunError
-from rewardloom.rewards import DeferDesign, WeightDesign
+from rewardloom.rewards import DeferDesign, HeronDesign, WeightDesign
 from rewardloom.testing import ComponentWorld
 
 LONGEST = 7  # steps of a ComponentWorld's episode
@@ -176,3 +176,89 @@ def test_the_class_survives_saving_the_model(tmp_path):
     attach_relabel(loaded, DeferDesign())
     loaded.learn(60)
     check_whole(loaded.replay_buffer)
+
+
+DROPPED = r"\d+ rows of the replay buffer were paid by another design"
+
+
+def attached(design, steps=120):
+    model = model_of()
+    attach_relabel(model, design)
+    model.learn(steps)
+    return model
+
+
+def test_attaching_the_same_design_again_keeps_what_it_paid():
+    design = WeightDesign({"a": 1.0})
+    model = attached(design)
+    valid, rewards = model.replay_buffer._valid.copy(), model.replay_buffer.rewards.copy()
+    attach_relabel(model, design)
+    np.testing.assert_array_equal(model.replay_buffer._valid, valid)
+    np.testing.assert_array_equal(model.replay_buffer.rewards, rewards)
+    model.learn(40, reset_num_timesteps=False)
+
+
+@pytest.mark.parametrize("other", [WeightDesign({"b": 1.0}), DeferDesign()])
+def test_rows_that_another_design_paid_are_not_mixed_with_its_own(other):
+    model = attached(WeightDesign({"a": 1.0}))
+    with pytest.warns(UserWarning, match=DROPPED):
+        attach_relabel(model, other)
+    assert not model.replay_buffer._valid.any()
+    model.learning_starts = model.num_timesteps + 30
+    model.learn(80, reset_num_timesteps=False)
+    assert not model.replay_buffer._valid[:60].any()
+    assert check_whole(model.replay_buffer) > 30
+
+
+def test_a_loaded_buffer_goes_on_with_its_design_and_drops_rows_of_another_kind(tmp_path):
+    attached(WeightDesign({"a": 1.0})).save_replay_buffer(tmp_path / "rows")
+
+    def loaded():
+        model = model_of()
+        model.load_replay_buffer(tmp_path / "rows")
+        return model
+
+    model = loaded()
+    attach_relabel(model, WeightDesign({"a": 1.0}))
+    assert check_whole(model.replay_buffer) > 80
+    model = loaded()
+    with pytest.warns(UserWarning, match=DROPPED):
+        attach_relabel(model, DeferDesign())
+    assert not model.replay_buffer._valid.any()
+
+
+@pytest.mark.parametrize("through_a_file", [False, True])
+def test_another_design_that_learns_pays_the_rows_anew(through_a_file, tmp_path):
+    def ranking(*names):
+        learning = {"first_refit": 30, "refit_every": 10**6}
+        return HeronDesign(names, model="linear", center="mean", learning=learning)
+
+    first, second = ranking("a"), ranking("b")
+    attached(second)  # has learned
+    second.update_model = False
+    model = attached(first)
+    model.replay_buffer.sample(4)
+    if through_a_file:
+        model.save_replay_buffer(tmp_path / "rows")
+        model = model_of()
+        model.load_replay_buffer(tmp_path / "rows")
+    attach_relabel(model, second)
+    buffer = model.replay_buffer
+    before = buffer.rewards.copy()
+    buffer.sample(4)
+    b = buffer._steps._steps["components"][:, :, 1][buffer._valid]
+    paid = buffer.rewards[buffer._valid]
+    assert check_whole(buffer) == len(paid) > 80
+    assert np.corrcoef(paid, b)[0, 1] > 0.9999
+    assert not np.allclose(paid, before[buffer._valid])
+
+
+def test_an_emptied_buffer_starts_afresh():
+    model = attached(DeferDesign())
+    model.replay_buffer.reset()
+    assert model.replay_buffer.valid_share == 0.0
+    with pytest.raises(RunError, match="No episode has ended"):
+        model.replay_buffer.sample(4)
+    model.learning_starts = model.num_timesteps + 30
+    model.learn(80, reset_num_timesteps=False)
+    assert check_whole(model.replay_buffer) > 20
