@@ -4,6 +4,8 @@
 - `EpisodeBatch`: whole episodes, flat arrays plus offsets.
 - `RewardDesign`: the protocol of a design.
 - `LearnedDesign`: the protocol of a design that trains a model.
+- `NoticingDesign`: the protocol of a design that starts slow work before it pays.
+- `close_design`: frees what a design holds.
 - `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
 
 A *slot* is one environment, one sub-environment of a vector, or one agent of a multi-agent world.
@@ -27,10 +29,12 @@ __all__ = [
     "EpisodeBatch",
     "LearnedDesign",
     "Memory",
+    "NoticingDesign",
     "RewardDesign",
     "StepBatch",
     "check_needs",
     "check_on_truncation",
+    "close_design",
     "episode_batch",
     "extra_columns",
     "may_lack",
@@ -206,6 +210,29 @@ class LearnedDesign(RewardDesign, Protocol):
     def diagnostics(self) -> dict[str, float]:
         """Return finite numbers about the last training, {} before the first; fixed keys after."""
         ...
+
+
+@runtime_checkable
+class NoticingDesign(RewardDesign, Protocol):
+    """A design that starts slow work, such as asking a server, when a step is recorded.
+
+    A plug that pays at learning time calls `notice` with every tick that it records, and `step`
+    with the same ticks later.
+    """
+
+    def notice(self, batch: StepBatch) -> None:
+        """Start what takes time; nothing is paid or counted."""
+        ...
+
+
+def close_design(design: RewardDesign) -> None:
+    """Free the threads and connections of a design; one that has some has `close()`.
+
+    Plugs call it in their own `close`. A closed design can be used on.
+    """
+    close = getattr(design, "close", None)
+    if close is not None:
+        close()
 
 
 def check_needs(design: RewardDesign) -> None:

@@ -16,6 +16,7 @@ from rewardloom.rewards.design import (
     INFO_PREFIX,
     RewardDesign,
     StepBatch,
+    close_design,
     extra_columns,
     may_lack,
 )
@@ -154,6 +155,11 @@ class DesignReward(
             if truncated and self.design.settles_truncation and not failed:
                 terminated = True
         return obs, paid, terminated, truncated, info
+
+    def close(self) -> None:
+        """Close the environment, and what the design holds open."""
+        close_design(self.design)
+        super().close()
 
     def _note_unfinished(self) -> None:
         self.unfinished_episodes += 1

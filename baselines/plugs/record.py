@@ -12,7 +12,13 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rewardloom.baselines.plugs.infos import Columns, InfoReader, begun_slots, reset_infos
-from rewardloom.rewards.design import EpisodeBatch, RewardDesign, StepBatch
+from rewardloom.rewards.design import (
+    EpisodeBatch,
+    NoticingDesign,
+    RewardDesign,
+    StepBatch,
+    close_design,
+)
 from rewardloom.rewards.ragged import span_rows
 from rewardloom.rewards.step_columns import StepColumns
 
@@ -71,7 +77,9 @@ class TickRecorder(VecEnvWrapper):
         drive: bool = False,
     ):
         super().__init__(venv)
+        self._design = design
         self._driven = design if drive else None
+        self._noticed_by = None if drive or not isinstance(design, NoticingDesign) else design
         self.paid: list[np.ndarray] = []
         self._keeps_obs = "obs" in design.needs
         self._reader = InfoReader(design, venv, columns)
@@ -117,6 +125,8 @@ class TickRecorder(VecEnvWrapper):
         self.ticks.append(batch)
         if self._driven is not None:
             self.paid.append(self._driven.step(batch))
+        if self._noticed_by is not None:
+            self._noticed_by.notice(batch)
         self._close(batch)
         begun = begun_slots(dones, infos)
         if begun.any():
@@ -127,6 +137,11 @@ class TickRecorder(VecEnvWrapper):
             self._starts[begun] = [start] * int(begun.sum())
         self._keep_obs(obs)
         return obs, rewards, dones, infos
+
+    def close(self) -> None:
+        """Close the environments, and what the design holds open."""
+        close_design(self._design)
+        super().close()
 
     def start_columns(self, obs: Any, slots: np.ndarray) -> dict[str, Any] | None:
         """Return the needed info columns at the resets of some environments."""

@@ -15,7 +15,7 @@ from rewardloom.baselines.plugs.infos import (
     reset_infos,
 )
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import RewardDesign, StepBatch
+from rewardloom.rewards.design import RewardDesign, StepBatch, close_design
 from rewardloom.typing import F64N, BoolN
 from rewardloom.wrappers.plug import refuse_equal_names
 
@@ -105,6 +105,11 @@ class DesignVecReward(VecEnvWrapper):
         elif "obs" in self.design.needs:
             self._obs = self._reader.obs_rows.batch(obs, copy=True)
         return obs, paid, dones, infos
+
+    def close(self) -> None:
+        """Close the environments, and what the design holds open."""
+        close_design(self.design)
+        super().close()
 
     def _annotated(self, batch: StepBatch, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return copies of the infos with the raw rewards and what the design did."""

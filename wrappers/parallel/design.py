@@ -15,6 +15,7 @@ from rewardloom.rewards.design import (
     INFO_PREFIX,
     RewardDesign,
     StepBatch,
+    close_design,
     extra_columns,
     may_lack,
 )
@@ -115,6 +116,11 @@ class DesignReward(BaseParallelWrapper):
                 terminated[agent] = bool(terminated[agent] or settles)
         self._obs = obs
         return obs, shaped, terminated, truncated, infos
+
+    def close(self) -> None:
+        """Close the world, and what the design holds open."""
+        close_design(self.design)
+        super().close()
 
     def _batch(
         self,

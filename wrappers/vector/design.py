@@ -14,6 +14,7 @@ from rewardloom.rewards.design import (
     INFO_PREFIX,
     RewardDesign,
     StepBatch,
+    close_design,
     extra_columns,
     may_lack,
 )
@@ -175,6 +176,11 @@ class DesignReward(gym.vector.VectorWrapper):
             did[key], did[f"_{key}"] = column, active
         infos[self.design_name], infos[f"_{self.design_name}"] = did, active
         return infos
+
+    def close(self, **kwargs: Any) -> None:
+        """Close the environments, and what the design holds open."""
+        close_design(self.design)
+        super().close(**kwargs)
 
     def _close(self, infos: dict[str, Any], ended: BoolN) -> dict[str, Any]:
         total = carried_column(infos, "episode_raw_return", self._raw_returns) * ended
