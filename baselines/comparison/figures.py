@@ -3,6 +3,7 @@
 - `Panel`, `panels`: which learning curves there are and what they are called.
 - `curve_svg`, `returns_svg`: panels whose colors follow the page's light or dark theme.
 - `write_summary`: `report.png`.
+- `write_panels`: some panels beside each other, for a document.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ __all__ = [
     "panels",
     "returns_svg",
     "words",
+    "write_panels",
     "write_summary",
 ]
 
@@ -179,17 +181,31 @@ def write_summary(
             ax.set_title(panel.title, loc="left", fontsize=11)
         for ax in axes[1 + len(chosen) :]:
             ax.set_axis_off()
-        figure.text(0.012, 1 - 0.08 / height, heading[0], size=15, weight="bold", va="top")
-        for line, text in enumerate(heading[1:]):
-            figure.text(0.012, 1 - (0.42 + 0.22 * line) / height, text, color=_MUTED, va="top")
-        figure.legend(
-            [_handle(i) for i in range(len(arms))],
-            [arm.name for arm in arms],
-            loc="lower left",
-            bbox_to_anchor=(0.005, 0.0),
-            ncols=len(arms),
-            frameon=False,
-        )
+        _frame(figure, heading, arms)
+        figure.savefig(path, facecolor="white")
+
+
+def write_panels(
+    path: Path, heading: tuple[str, ...], arms: Sequence[ArmResult], shown: Sequence[Panel]
+) -> None:
+    """Write panels beside each other as one picture, 750 pixels wide each.
+
+    Args:
+        path: A PNG or SVG file.
+        heading: The title, then smaller lines.
+        arms: What to draw.
+        shown: The panels, from left to right.
+    """
+    top, bottom = 0.32 + 0.22 * len(heading), 0.35  # inches
+    height = top + bottom + 2.7
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(5 * len(shown), height), dpi=150)
+        rect = (0.005, bottom / height, 0.985, 2.7 / height)
+        figure.set_layout_engine(ConstrainedLayoutEngine(rect=rect, wspace=0.06))
+        for ax, panel in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+            _draw_curves(ax, panel, arms)
+            ax.set_title(panel.title, loc="left", fontsize=11)
+        _frame(figure, heading, arms)
         figure.savefig(path, facecolor="white")
 
 
@@ -241,6 +257,22 @@ def _draw_returns(ax: Axes, arms: Sequence[ArmResult]) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.08)
+
+
+def _frame(figure: Figure, heading: Sequence[str], arms: Sequence[ArmResult]) -> None:
+    """Put the heading above a picture and the arms' names below it."""
+    height = figure.get_figheight()
+    figure.text(0.012, 1 - 0.08 / height, heading[0], size=15, weight="bold", va="top")
+    for line, text in enumerate(heading[1:]):
+        figure.text(0.012, 1 - (0.42 + 0.22 * line) / height, text, color=_MUTED, va="top")
+    figure.legend(
+        [_handle(i) for i in range(len(arms))],
+        [arm.name for arm in arms],
+        loc="lower left",
+        bbox_to_anchor=(0.005, 0.0),
+        ncols=len(arms),
+        frameon=False,
+    )
 
 
 def _handle(index: int) -> Line2D:

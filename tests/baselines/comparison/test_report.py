@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 
 from rewardloom.baselines.comparison import make_report
+from rewardloom.baselines.comparison.compare import comparison_runs, read_comparison
+from rewardloom.baselines.comparison.figures import Panel, write_panels
+from rewardloom.baselines.comparison.results import arm_results
 from rewardloom.errors import RunError
 
 
@@ -120,6 +123,21 @@ def test_learned_designs_speak_for_themselves(make_comparison):
     assert "heron: undecided0.25[0.25, 0.25]" in table
     assert "plain" not in table
     assert len(Page(text).ids) == len(set(Page(text).ids))
+
+
+def test_panels_of_chosen_arms_make_a_picture_for_a_document(make_comparison, tmp_path):
+    folder = make_comparison(TWO)
+    config, _ = read_comparison(folder)
+    arms = arm_results(comparison_runs(folder, config))
+    shown = [Panel("raw_return", "Earned", ""), Panel("metric_depth", "Reached", "depth")]
+    heading = ("Earned against reached", "two seeds")
+    write_panels(tmp_path / "panels.svg", heading, arms, shown)
+    text = (tmp_path / "panels.svg").read_text()
+    for words in ("Earned", "Reached", "depth", "two seeds", "extrinsic", "counting"):
+        assert f">{words}<" in text
+    write_panels(tmp_path / "panels.png", heading, arms, shown)
+    with Image.open(tmp_path / "panels.png") as picture:
+        assert picture.width == 1500
 
 
 def test_without_learned_designs_there_is_no_such_section(make_comparison):
