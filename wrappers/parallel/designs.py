@@ -68,7 +68,7 @@ class CountReward(DesignReward):
 class IntrinsicReward(DesignReward):
     """`rewardloom.wrappers.IntrinsicReward` for a ParallelEnv.
 
-    The table of labels is shared by all slots.
+    The reward model and the counts for life are shared by all slots.
     """
 
     def __init__(
@@ -76,21 +76,37 @@ class IntrinsicReward(DesignReward):
         env: ParallelEnv,
         goal: str = "score",
         *,
-        annotator: Annotator | None = None,
+        model: str = "retrieval",
+        annotator: Annotator | str | Mapping[str, Any] | None = None,
         rules: Rules | None = None,
         extrinsic_coef: float = 1.0,
         intrinsic_coef: float = 0.4,
         count_exponent: float = 3.0,
+        lifetime_exponent: float = 0.0,
+        count_key: str | Callable[[str], str] = "raw",
+        learning: Mapping[str, Any] | None = None,
+        asynchronous: bool = False,
+        max_pending: int = 10_000,
+        batch_size: int = 100,
+        max_tries: int = 3,
         caption_fn: Callable[[Any, dict[str, Any]], str] | None = None,
         name: str = "intrinsic",
     ):
         design = IntrinsicDesign(
             goal,
+            model=model,
             annotator=annotator,
             rules=rules,
             extrinsic_coef=extrinsic_coef,
             intrinsic_coef=intrinsic_coef,
             count_exponent=count_exponent,
+            lifetime_exponent=lifetime_exponent,
+            count_key=count_key,
+            learning=learning,
+            asynchronous=asynchronous,
+            max_pending=max_pending,
+            batch_size=batch_size,
+            max_tries=max_tries,
         )
         columns = {"caption": caption_fn} if caption_fn else None
         super().__init__(env, design, name=name, columns=columns)
