@@ -76,9 +76,9 @@ def _nothing(obs: Any, info: dict[str, Any]) -> str:
     return ""
 
 
-def _function(argument: str, value: Any) -> Callable[..., str]:
+def _function(argument: str, value: Any) -> Callable[..., Any]:
     """Return `value`, or what its import path leads to, if it can be called."""
-    found: Any = value
+    found = value
     if isinstance(value, str):
         module, _, attribute = value.partition(":")
         if not module or not attribute:

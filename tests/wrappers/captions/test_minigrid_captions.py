@@ -235,7 +235,7 @@ def test_other_worlds_and_vectors_are_refused():
     with pytest.raises(ConfigError, match="EventCaptions"):
         MiniGridCaptions(gym.make("CartPole-v1"))
     with pytest.raises(ConfigError, match="each sub-environment"):
-        MiniGridCaptions(gym.make_vec("CartPole-v1", 2))
+        MiniGridCaptions(gym.vector.SyncVectorEnv([lambda: Corridor(None)]))
 
 
 def test_a_step_before_the_first_reset_is_refused():
