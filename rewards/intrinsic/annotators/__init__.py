@@ -1,7 +1,13 @@
 """Who says what captions are worth: lexicon, language model, records of earlier answers."""
 
+from rewardloom.rewards.intrinsic.annotators.breaker import Health as Health
+from rewardloom.rewards.intrinsic.annotators.goals import Goal as Goal
+from rewardloom.rewards.intrinsic.annotators.goals import GoalLike as GoalLike
+from rewardloom.rewards.intrinsic.annotators.goals import read_goal as read_goal
+from rewardloom.rewards.intrinsic.annotators.goals import shipped_goals as shipped_goals
 from rewardloom.rewards.intrinsic.annotators.lexicon import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.intrinsic.annotators.lexicon import Rules as Rules
+from rewardloom.rewards.intrinsic.annotators.openai import OpenAIAnnotator as OpenAIAnnotator
 from rewardloom.rewards.intrinsic.annotators.protocol import HELPFUL as HELPFUL
 from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL as NO_LABEL
 from rewardloom.rewards.intrinsic.annotators.protocol import UNHELPFUL as UNHELPFUL

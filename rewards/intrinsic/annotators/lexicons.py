@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rewardloom.errors import ConfigError, unknown_name
 
-__all__ = ["lexicon_path"]
+__all__ = ["LEXICONS", "lexicon_path"]
 
-_FILES = {"nethack": "lexicon.json", "minigrid": "lexicon_minigrid.json"}
+LEXICONS = {"nethack": "lexicon.json", "minigrid": "lexicon_minigrid.json"}
 
 
 def lexicon_path(name: str) -> Path:
-    """Return the path of a shipped rule file, for `rules=`.
+    """Return the path of a shipped rule file; `rules=` takes its name as well.
 
     Args:
         name: "nethack" (the default rules of the lexicon; goals "score", "combat", "gold",
@@ -23,10 +23,10 @@ def lexicon_path(name: str) -> Path:
         ConfigError: no such file, with the nearest name.
 
     >>> from rewardloom.rewards import LexiconAnnotator
-    >>> lexicon = LexiconAnnotator("progress", rules=lexicon_path("minigrid"))
+    >>> lexicon = LexiconAnnotator("progress", rules="minigrid")
     >>> lexicon.explain("You pick up the yellow key.")
     'key-taken'
     """
-    if name not in _FILES:
-        raise ConfigError(unknown_name("lexicon", name, _FILES))
-    return Path(__file__).with_name(_FILES[name])
+    if name not in LEXICONS:
+        raise ConfigError(unknown_name("lexicon", name, LEXICONS))
+    return Path(__file__).with_name(LEXICONS[name])

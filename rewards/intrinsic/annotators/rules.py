@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.rewards.intrinsic.annotators.lexicons import LEXICONS, lexicon_path
 
 __all__ = ["Rule", "checked_on", "lexicon_goals", "lexicon_rules", "read_rules"]
 
@@ -61,8 +62,9 @@ def read_rules(source: str | os.PathLike[str] | Sequence[Any] | None, goal: str)
     """Return the rules of `source` for `goal`, checked.
 
     Args:
-        source: A list of rules, the path of a JSON file that holds one (or an object whose
-            `rules` is one), or None for the shipped rules.
+        source: A list of rules, the name of a shipped rule file ("minigrid"), the path of a JSON
+            file that holds a list (or an object whose `rules` is one), or None for the shipped
+            rules of NetHack.
         goal: A goal that the rules give weights for. Rules with a plain `weight` serve any goal.
 
     Raises:
@@ -87,6 +89,8 @@ def _shipped() -> dict[str, Any]:
 
 def _entries(source: Any) -> Sequence[Any]:
     where = "rules"
+    if isinstance(source, str) and source in LEXICONS:
+        source = lexicon_path(source)
     if isinstance(source, str | os.PathLike):
         where = f"rule file {os.fspath(source)!r}"
         try:
