@@ -36,6 +36,10 @@ class OnPolicyRelabeller:
     its border, and those an infrastructure failure ended, stay raw (a learned design still learns
     from the cut ones).
 
+    SB3 throws away a rollout that a callback stops. Where `learn` goes on without a reset
+    (reset_num_timesteps=False), designs with memory have learned from its steps and episodes all
+    the same when the next rollout is paid; a reset drops them.
+
     Args:
         recorder: The outermost wrapper of the model's environments.
         design: Already bound.
@@ -110,8 +114,10 @@ class OnPolicyRelabeller:
 
     def _relabelled(self, raw: np.ndarray, since: int) -> np.ndarray:
         recorder, design = self.recorder, self.design
-        spans, rows_alone = recorder.finished(since), design.depends == "row"
-        if design.memory != "model":  # learns nothing from what was before the rollout
+        learns, rows_alone = design.memory == "model", design.depends == "row"
+        # a rollout that a callback stopped lies before this one: episodes in it were not read yet
+        spans = recorder.finished(0 if learns else since)
+        if not learns:
             if rows_alone:
                 spans = spans._replace(firsts=np.maximum(spans.firsts, since))
             spans = spans.chosen(spans.firsts >= since)

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rewardloom.baselines.plugs import attach_relabel, stored_steps
@@ -280,3 +281,46 @@ def test_designs_without_a_model_keep_no_second_copy_of_the_rows():
         make_design("weight", weights={"a": 1.0}),
     ):
         assert dqn(design, 1).replay_buffer._steps is None
+
+
+class StopAt(BaseCallback):
+    """Ends `learn` at its k-th step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def _on_step(self):
+        return self.n_calls < self.step
+
+
+@pytest.mark.filterwarnings("ignore:Only .* of the rollout's steps:UserWarning")
+@pytest.mark.parametrize("depends", ["row", "episode"])
+@pytest.mark.parametrize("again", [True, False])
+def test_episodes_of_a_rollout_that_a_callback_stopped_are_taken_in_unless_all_is_reset(
+    again, depends
+):
+    design = Refitted(depends)
+    model, _ = ppo(design, n_steps=40, length=7, n_envs=1)
+    recorder = model.env
+    model.learn(40)
+    model.learn(40, callback=StopAt(30), reset_num_timesteps=again)
+    assert recorder.ticks.count >= 30
+    stopped = sum(recorder.finished(0).ends - recorder.finished(0).firsts)
+    assert stopped > 20
+    before = sum(map(len, design.taken))
+    model.learn(40, reset_num_timesteps=again)
+    after = sum(map(len, design.taken)) - before
+    if again:
+        assert after <= 40
+    else:
+        assert 30 + 40 - 7 < after <= 7 + 30 + 40
+
+
+def test_statistics_count_the_steps_of_a_rollout_that_a_callback_stopped():
+    design = make_design("count", resolution=100.0)
+    model, _ = ppo(design, n_steps=40, length=7, n_envs=1)
+    model.learn(40)
+    model.learn(40, callback=StopAt(30), reset_num_timesteps=False)
+    model.learn(40, reset_num_timesteps=False)
+    assert design.state_dict()["counts"].sum() == 110
