@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
 from rewardloom.rewards.numbers import is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
@@ -44,6 +44,7 @@ class CountDesign:
     memory: Memory = "statistics"
     relabels = False
     settles_truncation = False
+    reductions: Mapping[str, Reduction] = {"visits": "mean"}
 
     def __init__(
         self,

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch, check_on_truncation
+from rewardloom.rewards.design import (
+    Depends,
+    EpisodeBatch,
+    Memory,
+    Reduction,
+    StepBatch,
+    check_on_truncation,
+)
 from rewardloom.rewards.ragged import episode_sums, last_rows
 from rewardloom.typing import F64N, F64T, BoolN
 
@@ -33,6 +40,7 @@ class DeferDesign:
     depends: Depends = "episode"
     memory: Memory = "none"
     relabels = False
+    reductions: Mapping[str, Reduction] = {"held": "last"}
 
     def __init__(self, *, on_truncation: str = "raw"):
         self.settles_truncation = check_on_truncation(on_truncation)

@@ -6,6 +6,7 @@
 - `LearnedDesign`: the protocol of a design that trains a model.
 - `NoticingDesign`: the protocol of a design that starts slow work before it pays.
 - `close_design`: frees what a design holds.
+- `reductions`: what a design's numbers come to over an episode.
 - `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
 
 A *slot* is one environment, one sub-environment of a vector, or one agent of a multi-agent world.
@@ -30,6 +31,7 @@ __all__ = [
     "LearnedDesign",
     "Memory",
     "NoticingDesign",
+    "Reduction",
     "RewardDesign",
     "StepBatch",
     "check_needs",
@@ -38,6 +40,7 @@ __all__ = [
     "episode_batch",
     "extra_columns",
     "may_lack",
+    "reductions",
 ]
 
 COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
@@ -54,6 +57,9 @@ _NEEDS = COLUMNS | {"components", "obs", "action", "next_obs", "flat"}
 
 Depends: TypeAlias = Literal["row", "step", "episode"]
 Memory: TypeAlias = Literal["none", "statistics", "model"]
+Reduction: TypeAlias = Literal["sum", "mean", "last"]
+
+_REDUCTIONS = ("sum", "mean", "last")
 
 
 class StepBatch(NamedTuple):
@@ -140,6 +146,10 @@ class RewardDesign(Protocol):
             the design belongs on a training buffer (`attach_relabel`).
         settles_truncation: True if a truncated episode is treated as an ending; the plug then also
             clears the bootstrap (it reports the step as terminated).
+
+    A design may also have `reductions`, a mapping from names of its summary's columns to what
+    stands for an episode in tables and reports: the "sum" over its steps (that of all columns
+    not named), their "mean", or the "last" one.
     """
 
     needs: frozenset[str]
@@ -178,7 +188,7 @@ class RewardDesign(Protocol):
         """Return columns, each (N,), that say what the design did at the last tick.
 
         The keys are the same at every tick; plugs write the arrays into `info` under the design's
-        name, so a design makes new ones at each tick.
+        name, so a design makes new ones for new numbers.
         """
         ...
 
@@ -233,6 +243,20 @@ def close_design(design: RewardDesign) -> None:
     close = getattr(design, "close", None)
     if close is not None:
         close()
+
+
+def reductions(design: RewardDesign) -> Mapping[str, Reduction]:
+    """Return the columns of a design's summary that say how an episode is to reduce them.
+
+    Raises:
+        ConfigError: the design asks for something else than a sum, a mean or the last value.
+    """
+    found: Mapping[str, Reduction] = getattr(design, "reductions", {})
+    for column, how in found.items():
+        if how not in _REDUCTIONS:
+            where = f"for {column!r} in {type(design).__name__}.reductions"
+            raise ConfigError(unknown_name("reduction", how, _REDUCTIONS, where=where))
+    return found
 
 
 def check_needs(design: RewardDesign) -> None:

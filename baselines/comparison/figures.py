@@ -109,9 +109,20 @@ def panels(arms: Sequence[ArmResult], designs: Sequence[dict[str, Any]]) -> list
     for column in columns:
         name = next((name for name in names if column.startswith(f"design_{name}_")), None)
         if name is not None:
-            part = column.removeprefix(f"design_{name}_").replace("_", " ")
-            found.append(Panel(column, f"{name}: {part}", "sum per episode"))
+            found.append(_design_panel(column, name))
     return found
+
+
+def _design_panel(column: str, design: str) -> Panel:
+    """Return the panel of a design's column, which says in its name what stands for an episode."""
+    part, unit = column.removeprefix(f"design_{design}_"), "sum per episode"
+    for ending, words_ in (
+        ("_mean", "mean over an episode's steps"),
+        ("_last", "at the episode's end"),
+    ):
+        if part.endswith(ending):
+            part, unit = part.removesuffix(ending), words_
+    return Panel(column, f"{design}: {part.replace('_', ' ')}", unit)
 
 
 def words(name: str) -> str:

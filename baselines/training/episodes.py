@@ -9,12 +9,14 @@ Columns:
         rewrites that after the episode.
     length: steps of the episode.
     metric_<name>: the world's `info["episode_metrics"]`, and `is_success`.
-    design_<name>_<column>: sum over the episode of a design's numbers.
+    design_<name>_<column>: sum over the episode of a design's numbers; with "_mean" or "_last"
+        behind it what else the design's `reductions` ask for.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -22,6 +24,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rewardloom.baselines.training.tables import WINDOW, CsvTable
+from rewardloom.rewards.design import RewardDesign, reductions
 
 __all__ = ["EpisodeCallback"]
 
@@ -31,21 +34,23 @@ class EpisodeCallback(BaseCallback):
 
     Args:
         table: Receives one row per finished episode.
-        designs: Info keys of the designs.
+        designs: info key -> design.
         paid_online: False if what the agent is paid is decided in its training buffer.
     """
 
-    def __init__(self, table: CsvTable, designs: tuple[str, ...], *, paid_online: bool = True):
+    def __init__(
+        self, table: CsvTable, designs: Mapping[str, RewardDesign], *, paid_online: bool = True
+    ):
         super().__init__()
         self._table = table
-        self._designs = designs
+        self._reductions = {name: reductions(design) for name, design in designs.items()}
         self._paid_online = paid_online
         kept = ({key: float(text) for key, text in row.items() if text} for row in table.recent)
         self._recent: deque[dict[str, Any]] = deque(kept, maxlen=WINDOW)
         self._raw = np.zeros(0)
         self._shaped = np.zeros(0)
         self._length = np.zeros(0, np.int64)
-        self._sums: list[dict[str, float]] = []
+        self._columns: list[dict[tuple[str, str], float]] = []
 
     @property
     def mean_raw_return(self) -> float | None:
@@ -59,7 +64,7 @@ class EpisodeCallback(BaseCallback):
         self._raw = np.zeros(num_envs)
         self._shaped = np.zeros(num_envs)
         self._length = np.zeros(num_envs, np.int64)
-        self._sums = [{} for _ in range(num_envs)]
+        self._columns = [{} for _ in range(num_envs)]
 
     def _on_step(self) -> bool:
         infos, rewards = self.locals["infos"], self.locals["rewards"]
@@ -69,17 +74,29 @@ class EpisodeCallback(BaseCallback):
                 continue
             self._length[slot] += 1
             self._raw[slot] += info.get("raw_reward", rewards[slot])
-            self._add_columns(self._sums[slot], info)
+            self._add_columns(self._columns[slot], info)
         for slot in np.flatnonzero(self.locals["dones"]):
             self._finish(int(slot), infos[slot])
         return True
 
-    def _add_columns(self, sums: dict[str, float], info: dict[str, Any]) -> None:
-        for design in self._designs:
+    def _add_columns(self, found: dict[tuple[str, str], float], info: dict[str, Any]) -> None:
+        for design, how in self._reductions.items():
             for column, value in info.get(design, {}).items():
                 if isinstance(value, Real):
-                    key = f"design_{design}_{column}"
-                    sums[key] = sums.get(key, 0.0) + float(value)
+                    key = (design, column)
+                    before = 0.0 if how.get(column) == "last" else found.get(key, 0.0)
+                    found[key] = before + float(value)
+
+    def _reduced(self, slot: int) -> dict[str, float]:
+        """Return what the columns of an ended episode came to."""
+        row = {}
+        for (design, column), value in self._columns[slot].items():
+            how = self._reductions[design].get(column, "sum")
+            name = f"design_{design}_{column}"
+            if how == "mean":
+                value /= self._length[slot]
+            row[name if how == "sum" else f"{name}_{how}"] = value
+        return row
 
     def _finish(self, slot: int, info: dict[str, Any]) -> None:
         metrics = dict(info.get("episode_metrics", {}))
@@ -93,12 +110,12 @@ class EpisodeCallback(BaseCallback):
         if self._paid_online:
             row["shaped_return"] = float(self._shaped[slot])
         row |= {f"metric_{name}": float(value) for name, value in metrics.items()}
-        row |= self._sums[slot]
+        row |= self._reduced(slot)
         self._table.add(row)
         self._recent.append(row)
         self._raw[slot] = self._shaped[slot] = 0.0
         self._length[slot] = 0
-        self._sums[slot] = {}
+        self._columns[slot] = {}
 
     def _on_rollout_end(self) -> None:
         self._table.flush()

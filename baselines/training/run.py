@@ -186,7 +186,7 @@ class _Training:
         model.set_logger(logger)
         episodes = EpisodeCallback(
             tables.episodes,
-            tuple(self._worlds.designs),
+            self._worlds.designs,
             paid_online=self._worlds.relabelling is None,
         )
         diagnostics = DiagnosticsCallback(tables.designs, learned)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.errors import ConfigError, MissingDependency, unknown_name
-from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
 from rewardloom.rewards.heron.factors import Factor, Margins, read_ranking
 from rewardloom.rewards.heron.learner import CENTERS, MODELS, Comparison, PreferenceLearner
 from rewardloom.rewards.heron.pairs import UNITS
@@ -68,6 +68,7 @@ class HeronDesign:
     depends: Depends = "row"
     memory: Memory = "model"
     settles_truncation = False
+    reductions: Mapping[str, Reduction] = {"refits": "last"}
 
     def __init__(
         self,

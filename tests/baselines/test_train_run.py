@@ -130,6 +130,8 @@ def test_designs_pay_the_agent_and_are_left_out_of_the_score(tmp_path):
         assert float(row["raw_return"]) == 10
         paid = 10 + float(row["design_count_bonus"])
         assert float(row["shaped_return"]) == pytest.approx(paid, rel=1e-5)
+        assert float(row["design_defer_held_last"]) == pytest.approx(paid, rel=1e-5)
+        assert "design_defer_held" not in row
     assert result.evaluation["raw_return"]["values"] == [10.0] * 3
     assert evaluate(result.folder.path, episodes=2)["raw_return"]["mean"] == 10.0
 

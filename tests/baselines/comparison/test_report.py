@@ -11,7 +11,7 @@ from PIL import Image
 
 from rewardloom.baselines.comparison import make_report
 from rewardloom.baselines.comparison.compare import comparison_runs, read_comparison
-from rewardloom.baselines.comparison.figures import Panel, write_panels
+from rewardloom.baselines.comparison.figures import Panel, panels, write_panels
 from rewardloom.baselines.comparison.results import arm_results
 from rewardloom.errors import RunError
 
@@ -70,6 +70,20 @@ def test_every_metric_and_design_column_has_a_curve(make_comparison):
         "Depth",
         "Episode length",
         "count: bonus",
+    ]
+
+
+def test_a_design_columns_name_says_what_stands_for_an_episode(make_comparison):
+    folder = make_comparison(TWO)
+    config, _ = read_comparison(folder)
+    arm = arm_results(comparison_runs(folder, config))[0]
+    columns = ("design_defer_held_last", "design_count_visits_mean", "design_count_bonus")
+    arm.curves.update(dict.fromkeys(columns, arm.curves["raw_return"]))
+    found = panels([arm], [{"design": "defer"}, {"design": "count"}])
+    assert found[-3:] == [
+        Panel("design_defer_held_last", "defer: held", "at the episode's end"),
+        Panel("design_count_visits_mean", "count: visits", "mean over an episode's steps"),
+        Panel("design_count_bonus", "count: bonus", "sum per episode"),
     ]
 
 
