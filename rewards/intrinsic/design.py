@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
 from rewardloom.rewards.intrinsic.annotators import Annotator, Rules
 from rewardloom.rewards.intrinsic.asking import Asking, annotator_for, build_model
 from rewardloom.rewards.intrinsic.counting import CaptionCounter
@@ -78,6 +78,7 @@ class IntrinsicDesign:
     memory: Memory = "statistics"
     relabels = False
     settles_truncation = False
+    reductions: Mapping[str, Reduction] = {"count": "mean", "known": "mean"}
 
     def __init__(
         self,
