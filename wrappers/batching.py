@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import create_empty_array
 
 from rewardloom.errors import ConfigError
 
@@ -56,6 +57,12 @@ class RowReader:
     def batch(self, batch: Any, *, copy: bool = False) -> Any:
         """Return an element of the batched space as a batch; see `batch_rows`."""
         return self._shown(batch_rows(self._space, batch, copy=copy and not self._flat))
+
+    def zeros(self, count: int) -> Any:
+        """Return a batch of zeros, for slots whose values mean nothing."""
+        if self._flat:
+            return np.zeros((count, _flat_size(self._space)), np.float32)
+        return self.batch(create_empty_array(self._space, n=count, fn=np.zeros))
 
     def _shown(self, rows: Any) -> Any:
         return flat_rows(self._space, rows) if self._flat else rows

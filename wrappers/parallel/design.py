@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -34,9 +34,11 @@ __all__ = ["DesignReward"]
 class DesignReward(BaseParallelWrapper):
     """Replaces every agent's reward by what one `RewardDesign` pays; changes nothing else.
 
-    Slots are `possible_agents`, in order; an agent that is not in the game is inactive. A design
-    with memory is shared by all agents. Each agent's info is a copy (worlds may hand one dict to
-    all) and gains `raw_reward`, `info[name]`, and `episode_raw_return` at that agent's last step.
+    Slots are `possible_agents`, in order; an agent that is not in the game is inactive, and one
+    that joins a running game begins an episode then. Where a step gives an agent no observation, as
+    some worlds do at the last one, it keeps the one it had. A design with memory is shared by all
+    agents. Each agent's info is a copy (worlds may hand one dict to all) and gains `raw_reward`,
+    `info[name]`, and `episode_raw_return` at that agent's last step.
 
     Args:
         env: The world; all agents share one observation and one action space where the design
@@ -78,6 +80,7 @@ class DesignReward(BaseParallelWrapper):
         self._obs_rows = self._reader(env.observation_space, {"obs", "next_obs"})
         self._action_rows = self._reader(env.action_space, {"action"})
         self._obs: dict[Any, Any] = {}
+        self._playing: set[Any] = set()
         self._raw_returns = np.zeros(len(self._slots))
         self._steps = 0
 
@@ -86,22 +89,21 @@ class DesignReward(BaseParallelWrapper):
     ) -> tuple[dict[Any, Any], dict[Any, dict[str, Any]]]:
         """Start an episode for every agent."""
         obs, infos = self.env.reset(seed=seed, options=options)
-        self._obs = obs
+        self._obs = dict(obs)
+        self._playing = set(self.env.agents)
         self._steps = 0
-        self._raw_returns[:] = 0.0
-        extra = self._extra(obs, infos) if self._extra_names else None
-        self.design.begin(np.ones(len(self._slots), bool), extra)
+        self._begin(np.ones(len(self._slots), bool), infos)
         return obs, infos
 
     def step(self, actions: dict[Any, Any]) -> tuple[Any, Any, Any, Any, Any]:
         """Step the world and pay every living agent what the design says."""
         obs, rewards, terminated, truncated, infos = self.env.step(actions)
         self._steps += 1
-        batch = self._batch(actions, obs, rewards, terminated, truncated, infos)
+        infos = {agent: {**infos.get(agent, {})} for agent in {**infos, **rewards}}
+        batch = self._batch(actions, {**self._obs, **obs}, rewards, terminated, truncated, infos)
         paid = self.design.step(batch)
         did = self.design.summary()
 
-        infos = {agent: {**info} for agent, info in infos.items()}
         terminated = dict(terminated)
         shaped = {}
         for agent in rewards:
@@ -114,8 +116,18 @@ class DesignReward(BaseParallelWrapper):
                 info.setdefault("episode_raw_return", float(self._raw_returns[slot]))
                 settles = self.design.settles_truncation and not batch.failed[slot]
                 terminated[agent] = bool(terminated[agent] or settles)
-        self._obs = obs
+        self._obs.update(obs)
+        before, self._playing = self._playing, set(self.env.agents)
+        if self._playing - before:
+            self._begin(self._mask(self._playing - before), infos)
         return obs, shaped, terminated, truncated, infos
+
+    def _begin(self, slots: BoolN, infos: dict[Any, dict[str, Any]]) -> None:
+        """Begin an episode in some slots, whose agents' infos are those of a reset."""
+        self._raw_returns[slots] = 0.0
+        agents = [a for a, i in self._slots.items() if slots[i] and a in infos and a in self._obs]
+        extra = self._extra(agents, self._obs, infos, at_reset=True) if self._extra_names else None
+        self.design.begin(slots, extra)
 
     def close(self) -> None:
         """Close the world, and what the design holds open."""
@@ -151,7 +163,7 @@ class DesignReward(BaseParallelWrapper):
             obs=self._rows(self._obs_rows, self._obs) if "obs" in needs else None,
             action=self._rows(self._action_rows, actions) if "action" in needs else None,
             next_obs=self._rows(self._obs_rows, obs) if "next_obs" in needs else None,
-            extra=self._extra(obs, infos) if self._extra_names else None,
+            extra=self._extra(rewards, obs, infos) if self._extra_names else None,
         )
 
     def _mask(self, agents: Any) -> BoolN:
@@ -162,22 +174,30 @@ class DesignReward(BaseParallelWrapper):
 
     def _rows(self, reader: RowReader | None, values: Mapping[Any, Any]) -> Any:
         """Return a batch over all slots; absent agents repeat a present one's value."""
-        filler = next(iter(values.values()))
-        rows = [values.get(agent, filler) for agent in self._slots]
         assert reader is not None
-        return reader.stacked(rows)
+        if not values:
+            return reader.zeros(len(self._slots))
+        filler = next(iter(values.values()))
+        return reader.stacked([values.get(agent, filler) for agent in self._slots])
 
-    def _extra(self, obs: dict[Any, Any], infos: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    def _extra(
+        self,
+        agents: Iterable[Any],
+        obs: dict[Any, Any],
+        infos: dict[Any, dict[str, Any]],
+        *,
+        at_reset: bool = False,
+    ) -> dict[str, Any]:
+        """Return the info columns that the design needs of some agents; None for the others."""
         extra = {}
         for column in self._extra_names:
             values = np.full(len(self._slots), None, dtype=object)
-            for agent, info in infos.items():
-                if agent not in obs:
-                    continue
+            for agent in agents:
+                info = infos[agent]
                 if column in self._columns:
                     value = self._columns[column](obs[agent], info)
                 elif (key := column.removeprefix(INFO_PREFIX)) in info or may_lack(
-                    column, at_reset=not self._steps
+                    column, at_reset=at_reset
                 ):
                     value = info.get(key, None if column == "checks" else 0.0)
                 else:
