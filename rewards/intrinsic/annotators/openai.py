@@ -136,17 +136,15 @@ class OpenAIAnnotator:
     def label(self, captions: Sequence[str]) -> F64N:
         """See `Annotator.label`; never raises for what the server does."""
         labels = np.array([NO_LABEL if c.strip() else UNHELPFUL for c in captions], float)
-        asked = np.flatnonzero(np.isnan(labels)).tolist()
-        messages = [prompts.label_messages(self.goal, captions[i]) for i in asked]
-        labels[asked] = self._ask(messages, prompts.read_label, prompts.LABELS)
+        messages = [prompts.label_messages(self.goal, c) for c in captions if c.strip()]
+        labels[np.isnan(labels)] = self._ask(messages, prompts.read_label, prompts.LABELS)
         return labels
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
         """See `Comparer.compare`; never raises for what the server does."""
         values = np.array([0.5 if a == b else NO_LABEL for a, b in pairs], float)
-        asked = np.flatnonzero(np.isnan(values)).tolist()
-        messages = [prompts.compare_messages(self.goal, a, b) for a, b in (pairs[i] for i in asked)]
-        values[asked] = self._ask(messages, prompts.read_preference, prompts.PREFERENCES)
+        messages = [prompts.compare_messages(self.goal, a, b) for a, b in pairs if a != b]
+        values[np.isnan(values)] = self._ask(messages, prompts.read_preference, prompts.PREFERENCES)
         return values
 
     def metrics(self) -> dict[str, float]:
@@ -214,8 +212,8 @@ class OpenAIAnnotator:
         self._told = True
         if self._unparsable >= answered:
             warnings.warn(
-                f"None of {answered:.0f} answers of model {self.model!r} is the word asked for; the "
-                f"last begins {self._example!r}. Take a model that follows instructions, or "
+                f"None of {answered:.0f} answers of {self.model!r} is the word asked for; the last "
+                f"begins {self._example!r}. Take a model that follows instructions, or "
                 "raise max_tokens if it thinks aloud first.",
                 stacklevel=4,
             )

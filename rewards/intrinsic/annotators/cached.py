@@ -1,0 +1,220 @@
+"""Answers that outlive a run.
+
+- `CachedAnnotator`: asks an annotator only what a file does not hold, and writes its answers there.
+- `ReplayAnnotator`: answers from such a file alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.rewards.intrinsic.annotators import checks
+from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL, Annotator
+from rewardloom.rewards.intrinsic.annotators.records import Record, RecordFile
+from rewardloom.typing import F64N
+
+__all__ = ["CachedAnnotator", "ReplayAnnotator"]
+
+
+class CachedAnnotator:
+    """Remembers an annotator's answers in a file, across runs and processes.
+
+    The file has a JSON line for each answer and only grows; see `docs/annotators.md`. Answers are
+    found by the annotator's name and version (for a language model: model, goal, prompt) and the
+    exact captions. Those of other annotators in the same file are left alone. What has no answer is
+    not stored and is asked again. Several annotators, environments and processes can share a file
+    and use each other's answers. A file that cannot be written is warned of, and asking goes on.
+
+    Args:
+        annotator: Who is asked what the file does not hold.
+        path: The file, for example "labels.jsonl"; made when there is something to write.
+
+    Attributes:
+        annotator: As given.
+        name: That of the annotator. Likewise `version`.
+        path: As given, as text.
+
+    Raises:
+        ConfigError: no annotator, or the path cannot be read.
+    """
+
+    def __init__(self, annotator: Annotator, path: str | os.PathLike[str]):
+        self.annotator = checks.check_annotator(annotator)
+        self.name, self.version = annotator.name, annotator.version
+        self.path = os.fspath(path)
+        self._file = RecordFile(path)
+        self._answers: dict[str | tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+        self._hits = self._misses = 0
+        self._told = False
+        others = self._take_in(_read(self._file))
+        if others and not self._answers:
+            warnings.warn(
+                f"{self.path!r} has no answer of {self.name!r}, version {self.version!r}, but "
+                f"those of {_listed(others)}. It is asked anew, and its answers are added.",
+                stacklevel=2,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock."""
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore it, with a lock of its own."""
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    @property
+    def available(self) -> bool:
+        """Whether the annotator can be asked now."""
+        return checks.is_available(self.annotator)
+
+    def label(self, captions: Sequence[str]) -> F64N:
+        """See `Annotator.label`; asks only for what the file does not hold."""
+        return self._look_up(captions, lambda new: checks.label_with(self.annotator, new))
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """See `Comparer.compare`; asks only for what the file does not hold.
+
+        Raises:
+            ConfigError: the annotator does not compare.
+        """
+        checks.compare_with(self.annotator, [])
+        asked = [(first, second) for first, second in pairs]
+        return self._look_up(asked, lambda new: checks.compare_with(self.annotator, new))
+
+    def metrics(self) -> dict[str, float]:
+        """Return the annotator's counts, `cache_hits`, `cache_misses` and `cache_size`."""
+        own = {"cache_hits": self._hits, "cache_misses": self._misses}
+        own["cache_size"] = len(self._answers)
+        return checks.metrics_of(self.annotator) | {key: float(n) for key, n in own.items()}
+
+    def close(self) -> None:
+        """Close the annotator; the file is not held open."""
+        checks.close(self.annotator)
+
+    def _look_up(self, items: Sequence[Any], ask: Callable[[list[Any]], F64N]) -> F64N:
+        with self._lock:
+            missing = [item for item in items if item not in self._answers]
+            if missing:
+                with contextlib.suppress(OSError):  # then it is asked again
+                    self._take_in(self._file.read_new())  # somebody else may have asked
+                missing = [item for item in missing if item not in self._answers]
+            self._hits += len(items) - len(missing)
+            self._misses += len(missing)
+        if missing:
+            answers = ask(missing).tolist()
+            fresh = {i: a for i, a in zip(missing, answers, strict=True) if a == a}
+            self._store(fresh)
+        return np.array([self._answers.get(item, NO_LABEL) for item in items], float)
+
+    def _store(self, fresh: dict[Any, float]) -> None:
+        records = [Record(self.name, self.version, item, a) for item, a in fresh.items()]
+        with self._lock:
+            self._answers |= fresh
+            try:
+                if records:
+                    self._file.append(records)
+            except OSError as error:
+                told, self._told = self._told, True
+                if not told:
+                    warnings.warn(
+                        f"Cannot write {self.path!r} ({error.strerror}); answers of this run are "
+                        "not stored.",
+                        stacklevel=5,
+                    )
+
+    def _take_in(self, records: list[Record]) -> list[Record]:
+        """Keep this annotator's answers; return the records of others."""
+        others = []
+        for record in records:
+            if (record.name, record.version) == (self.name, self.version):
+                self._answers[record.item] = record.answer
+            else:
+                others.append(record)
+        return others
+
+
+class ReplayAnnotator:
+    """Answers from a file that `CachedAnnotator` wrote; needs no server.
+
+    It takes the name and version of whoever answered, so that a run's state can be restored with
+    it. Captions and pairs that the file does not hold get `NO_LABEL`.
+
+    Args:
+        path: The file.
+        name: Whose answers, for example "openai:llama:score"; needed if there are several.
+        version: Which version of them; needed if there are several.
+
+    Attributes:
+        name: As recorded. Likewise `version`.
+
+    Raises:
+        ConfigError: no such file, no answers in it, answers of several annotators or versions and
+            none chosen, or none of the one chosen; the message lists those that are there.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], name: str | None = None, version: str | None = None
+    ):
+        shown = repr(os.fspath(path))
+        records = _read(RecordFile(path))
+        if not records:
+            raise ConfigError(f"There are no answers to replay in {shown}.")
+        self.name = _one("name", [r.name for r in records], name, shown)
+        mine = [record for record in records if record.name == self.name]
+        self.version = _one("version", [r.version for r in mine], version, shown)
+        self._answers = {r.item: r.answer for r in mine if r.version == self.version}
+        self._missing = 0
+
+    def label(self, captions: Sequence[str]) -> F64N:
+        """See `Annotator.label`."""
+        return self._look_up(captions)
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """See `Comparer.compare`."""
+        return self._look_up([(first, second) for first, second in pairs])
+
+    def metrics(self) -> dict[str, float]:
+        """Return `replay_size`, the answers held, and `replay_missing`, those asked in vain."""
+        return {"replay_size": float(len(self._answers)), "replay_missing": float(self._missing)}
+
+    def _look_up(self, items: Sequence[Any]) -> F64N:
+        answers = np.array([self._answers.get(item, NO_LABEL) for item in items], float)
+        self._missing += int(np.isnan(answers).sum())
+        return answers
+
+
+def _read(file: RecordFile) -> list[Record]:
+    try:
+        return file.read_new()
+    except OSError as error:
+        raise ConfigError(f"Cannot read {str(file.path)!r}: {error.strerror}.") from None
+
+
+def _one(field: str, found: list[str], wanted: str | None, where: str) -> str:
+    options = list(dict.fromkeys(found))
+    kind = "annotator" if field == "name" else "version"
+    if wanted is None:
+        if len(options) > 1:
+            raise ConfigError(
+                f"{where} holds answers of {len(options)} {kind}s; choose one by {field}=: "
+                f"{', '.join(map(repr, options))}."
+            )
+        return options[0]
+    if wanted not in options:
+        raise ConfigError(unknown_name(kind, wanted, options, where=f"in {where}"))
+    return wanted
+
+
+def _listed(records: list[Record]) -> str:
+    names = list(dict.fromkeys(f"{r.name!r} ({r.version})" for r in records))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

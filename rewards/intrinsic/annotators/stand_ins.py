@@ -1,0 +1,264 @@
+"""Annotators for studies: your own function, a worse annotator, and a control that knows nothing.
+
+- `CallableAnnotator`: a function of captions.
+- `NoisyAnnotator`: another annotator with errors, gaps and delay.
+- `ShuffledAnnotator`: another annotator's answers, each given for another caption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rewardloom.errors import ConfigError
+from rewardloom.rewards.intrinsic.annotators import checks
+from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL, Annotator
+from rewardloom.rewards.numbers import at_least_zero, is_integer, is_number
+from rewardloom.typing import F64N
+
+__all__ = ["CallableAnnotator", "NoisyAnnotator", "ShuffledAnnotator"]
+
+_URN = 64
+_MOST_PARTNERS = 1_000_000
+
+
+class CallableAnnotator:
+    """Labels captions by a function of yours.
+
+    >>> keys = CallableAnnotator(lambda captions: ["key" in c for c in captions], "keys")
+    >>> keys.label(["You take the key.", "A wall."])
+    array([1., 0.])
+
+    Args:
+        fn: (captions) -> a number in [0, 1], a truth value, or None or NaN for no label, for each.
+        name: What labels, and for which goal; goes into records.
+        version: Change it when an answer of the function could change.
+        compare: (pairs) -> 1 if the first shows more progress, 0 if the second, 0.5 for a tie, or
+            None, for each.
+
+    Attributes:
+        name: As given. Likewise `version`.
+
+    Raises:
+        ConfigError: `fn` cannot be called, or the name or version is no text.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[Sequence[str]], Any],
+        name: str,
+        version: str = "1",
+        compare: Callable[[Sequence[tuple[str, str]]], Any] | None = None,
+    ):
+        if not callable(fn) or not (compare is None or callable(compare)):
+            raise ConfigError(f"fn and compare must be functions, got {fn!r} and {compare!r}.")
+        if not (isinstance(name, str) and name and isinstance(version, str)):
+            raise ConfigError(f"name and version must be texts, got {name!r} and {version!r}.")
+        self.name, self.version = name, version
+        self._fn, self._compare = fn, compare
+
+    def label(self, captions: Sequence[str]) -> F64N:
+        """See `Annotator.label`; raises `ConfigError` if the function's answers do not fit."""
+        return checks.checked_answers(self.name, self._fn(captions), len(captions))
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """See `Comparer.compare`; raises `ConfigError` if there is no function for it."""
+        if self._compare is None:
+            raise ConfigError(f"Annotator {self.name!r} was given no function to compare with.")
+        return checks.checked_answers(self.name, self._compare(pairs), len(pairs))
+
+
+class NoisyAnnotator:
+    """Answers as another annotator does, with errors, gaps and delay.
+
+    Whether a caption's answer is turned round or missing depends on the seed and the caption only,
+    not on when it is asked: a caption that is dropped stays without a label.
+
+    Args:
+        base: Who answers.
+        flip: Share of captions (or pairs) whose answer y becomes 1 - y.
+        drop: Share of captions (or pairs) without an answer.
+        latency: Seconds that each call takes longer, whatever its size; `close` ends the wait.
+        seed: Which captions are hit.
+
+    Attributes:
+        base: As given.
+        name: "noisy:" and that of the base.
+        version: That of the base and the settings.
+
+    Raises:
+        ConfigError: no annotator, a share outside [0, 1] or a negative latency.
+    """
+
+    def __init__(
+        self,
+        base: Annotator,
+        *,
+        flip: float = 0.0,
+        drop: float = 0.0,
+        latency: float = 0.0,
+        seed: int = 0,
+    ):
+        self.base = checks.check_annotator(base)
+        self.flip, self.drop = _share("flip", flip), _share("drop", drop)
+        self.latency = at_least_zero("latency", latency)
+        self.seed = _checked_seed(seed)
+        self.name = f"noisy:{base.name}"
+        self.version = f"{base.version} flip={flip} drop={drop} seed={seed}"
+        self._waiting = threading.Event()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what a thread waits for."""
+        return {key: value for key, value in self.__dict__.items() if key != "_waiting"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore it."""
+        self.__dict__.update(state)
+        self._waiting = threading.Event()
+
+    @property
+    def available(self) -> bool:
+        """Whether the base can be asked now."""
+        return checks.is_available(self.base)
+
+    def label(self, captions: Sequence[str]) -> F64N:
+        """See `Annotator.label`."""
+        return self._disturbed(captions, checks.label_with(self.base, captions))
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """See `Comparer.compare`; raises `ConfigError` if the base does not compare."""
+        answers = checks.compare_with(self.base, pairs)
+        return self._disturbed(["\0".join(pair) for pair in pairs], answers)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the counts of the base."""
+        return checks.metrics_of(self.base)
+
+    def close(self) -> None:
+        """End a wait, and close the base."""
+        waiting, self._waiting = self._waiting, threading.Event()
+        waiting.set()
+        checks.close(self.base)
+
+    def _disturbed(self, texts: Sequence[str], answers: F64N) -> F64N:
+        if self.latency and len(texts):
+            self._waiting.wait(self.latency)
+        chances = np.array([_chances(self.seed, text) for text in texts]).reshape(-1, 2)
+        answers = np.where(chances[:, 0] < self.flip, 1.0 - answers, answers)
+        return np.where(chances[:, 1] < self.drop, NO_LABEL, answers)
+
+
+class ShuffledAnnotator:
+    """A control: the answers of an annotator, each given for another caption.
+
+    Every caption is judged as if it were another one, its partner, for good; labels and comparisons
+    agree on who that is. What a caption says then has no bearing on its label, while the labels
+    given have the same shares as before. If a reward still helps under it, the words were not what
+    helped.
+
+    A caption's partner is drawn when it is first asked about, from an urn of captions asked before;
+    then it enters the urn itself. While the urn holds fewer than 64 a partner stays in it; later it
+    is taken out, so that each caption is partner to one other, but for the last 64. The very first
+    caption is its own partner. The draws depend on the seed and the order of the captions.
+
+    A world of few captions wants `captions`: with that list partners are fixed beforehand, by one
+    random cycle through all of them, so that the labels given are exactly those of the list and no
+    caption keeps its own. Without it a rare event that is seen last can be partner to nobody.
+
+    Args:
+        base: Whose answers.
+        seed: Of the draws.
+        captions: All, or the usual, captions of the world; others draw from the urn.
+
+    Attributes:
+        base: As given.
+        name: "shuffled:" and that of the base.
+        version: That of the base and the seed.
+
+    Raises:
+        ConfigError: no annotator, a bad seed, or `captions` that are no list of texts.
+    """
+
+    def __init__(self, base: Annotator, seed: int = 0, captions: Sequence[str] | None = None):
+        self.base = checks.check_annotator(base)
+        self.seed = _checked_seed(seed)
+        self.name = f"shuffled:{base.name}"
+        self.version = f"{base.version} seed={seed}"
+        self._random = np.random.default_rng(seed)
+        self._urn: list[str] = []
+        self._partners: dict[str, str] = {}
+        if captions is not None:
+            if isinstance(captions, str) or not all(isinstance(c, str) for c in captions):
+                raise ConfigError(f"captions must be a list of texts, got {captions!r}.")
+            known = sorted(set(captions))
+            digest = hashlib.blake2b(repr(known).encode("utf-8", "surrogatepass"), digest_size=4)
+            self.version += f" captions={digest.hexdigest()}"
+            order = [known[i] for i in self._random.permutation(len(known))]
+            self._partners = dict(zip(order, order[1:] + order[:1], strict=True))
+
+    @property
+    def available(self) -> bool:
+        """Whether the base can be asked now."""
+        return checks.is_available(self.base)
+
+    def label(self, captions: Sequence[str]) -> F64N:
+        """See `Annotator.label`."""
+        partners = [self._partner(caption) for caption in captions]
+        distinct = {partner: i for i, partner in enumerate(dict.fromkeys(partners))}
+        labels = checks.label_with(self.base, list(distinct))
+        return labels[[distinct[partner] for partner in partners]]
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
+        """See `Comparer.compare`; raises `ConfigError` if the base does not compare."""
+        partners = [(self._partner(first), self._partner(second)) for first, second in pairs]
+        distinct = {pair: i for i, pair in enumerate(dict.fromkeys(partners))}
+        answers = checks.compare_with(self.base, list(distinct))
+        return answers[[distinct[pair] for pair in partners]]
+
+    def metrics(self) -> dict[str, float]:
+        """Return the counts of the base."""
+        return checks.metrics_of(self.base)
+
+    def close(self) -> None:
+        """Close the base."""
+        checks.close(self.base)
+
+    def _partner(self, caption: str) -> str:
+        partner = self._partners.get(caption)
+        if partner is None:
+            urn, partner = self._urn, caption
+            if urn:
+                drawn = int(self._random.integers(len(urn)))
+                partner = urn[drawn]
+                if len(urn) >= _URN:
+                    urn[drawn] = urn[-1]
+                    urn.pop()
+            urn.append(caption)
+            self._partners[caption] = partner
+            if len(self._partners) > _MOST_PARTNERS:
+                del self._partners[next(iter(self._partners))]
+        return partner
+
+
+def _chances(seed: int, text: str) -> tuple[float, float]:
+    """Return two numbers in [0, 1) that look random and depend on nothing else."""
+    data = f"{seed} {text}".encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    first, second = digest[:8], digest[8:]
+    return int.from_bytes(first, "big") / 2**64, int.from_bytes(second, "big") / 2**64
+
+
+def _share(name: str, value: Any) -> float:
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ConfigError(f"{name} must be in [0, 1], got {value!r}.")
+    return float(value)
+
+
+def _checked_seed(seed: Any) -> int:
+    if not is_integer(seed) or seed < 0:
+        raise ConfigError(f"seed must be an integer >= 0, got {seed!r}.")
+    return int(seed)
