@@ -17,6 +17,9 @@ from rewardloom.rewards.heron import PreferenceLearning as PreferenceLearning
 from rewardloom.rewards.heron import hierarchical_preferences as hierarchical_preferences
 from rewardloom.rewards.intrinsic import IntrinsicDesign as IntrinsicDesign
 from rewardloom.rewards.intrinsic import LexiconAnnotator as LexiconAnnotator
+from rewardloom.rewards.novelty import E3BDesign as E3BDesign
+from rewardloom.rewards.novelty import ICMDesign as ICMDesign
+from rewardloom.rewards.novelty import NGUDesign as NGUDesign
 from rewardloom.rewards.novelty import NoveltyLearning as NoveltyLearning
 from rewardloom.rewards.novelty import RNDDesign as RNDDesign
 from rewardloom.rewards.offline import relabel as relabel

@@ -66,6 +66,24 @@ DESIGNS: dict[str, DesignEntry] = {
         "bonus for states whose random features are hard to predict",
         {"learning": {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}},
     ),
+    "icm": DesignEntry(
+        "rewardloom.rewards.novelty:ICMDesign",
+        "ICMReward",
+        "bonus for steps whose outcome is hard to predict",
+        {"learning": {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}},
+    ),
+    "ngu": DesignEntry(
+        "rewardloom.rewards.novelty:NGUDesign",
+        "NGUReward",
+        "bonus for states far from those of the episode, and new over training",
+        {"learning": {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}},
+    ),
+    "e3b": DesignEntry(
+        "rewardloom.rewards.novelty:E3BDesign",
+        "E3BReward",
+        "bonus for states whose embedding points where the episode has not been",
+        {"learning": {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}},
+    ),
     "gate": DesignEntry(
         "rewardloom.rewards.gate:GateDesign",
         "GateReward",

@@ -11,9 +11,11 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.novelty.episodic import NoMemory, SlotMemory
 from rewardloom.rewards.novelty.learner import OnlineLearner, Rows
-from rewardloom.rewards.novelty.running import RunningMoments
+from rewardloom.rewards.novelty.running import RunningMoments, Statistic
 from rewardloom.rewards.novelty.settings import (
+    Learning,
     NoveltyLearning,
     check_flag,
     check_number,
@@ -24,22 +26,7 @@ from rewardloom.typing import F64N, F64T, BoolN
 if TYPE_CHECKING:
     from rewardloom.rewards.novelty.networks import NoveltyNetwork
 
-__all__ = ["NoveltyDesign", "SlotMemory"]
-
-
-class SlotMemory(abc.ABC):
-    """What a design remembers of the open episode of every slot."""
-
-    @abc.abstractmethod
-    def clear(self, slots: BoolN) -> None:
-        """Forget the episodes of the slots that are True."""
-
-
-class NoSlotMemory(SlotMemory):
-    """Of designs for which an episode is nothing."""
-
-    def clear(self, slots: BoolN) -> None:
-        """See `SlotMemory.clear`."""
+__all__ = ["NoveltyDesign"]
 
 
 class NoveltyDesign(abc.ABC):
@@ -77,7 +64,7 @@ class NoveltyDesign(abc.ABC):
         extrinsic_coef: float,
         discount: float,
         normalize: bool,
-        learning: NoveltyLearning | Mapping[str, Any] | None,
+        learning: Learning,
     ):
         self.intrinsic_coef = check_number("intrinsic_coef", intrinsic_coef, least=0.0)
         self.extrinsic_coef = check_number("extrinsic_coef", extrinsic_coef, least=0.0)
@@ -90,6 +77,7 @@ class NoveltyDesign(abc.ABC):
         self._learner = OnlineLearner(self.learning, self._new_network)
         self._parts = [p for p in ("obs", "action", "next_obs") if p in self.needs]
         self._returns = RunningMoments()
+        self._statistics: dict[str, Statistic] = {"returns": self._returns}
         self.bind((), 0)
 
     @abc.abstractmethod
@@ -102,7 +90,7 @@ class NoveltyDesign(abc.ABC):
 
     def _new_memory(self, num_slots: int) -> SlotMemory:
         """Return an empty memory of open episodes."""
-        return NoSlotMemory()
+        return NoMemory()
 
     @property
     def refits(self) -> int:
@@ -122,8 +110,9 @@ class NoveltyDesign(abc.ABC):
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
         """See `RewardDesign.bind`; what was learned stays, the sums start from 0."""
         self._sums = np.zeros(num_slots)
+        self._relabel_sum = np.zeros(1)
         self._memory = self._new_memory(num_slots)
-        self._shown = {name: np.zeros(num_slots) for name in ("bonus", *self._shows)}
+        self._shown = self._nothing(num_slots)
 
     def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
         """See `RewardDesign.begin`."""
@@ -132,7 +121,7 @@ class NoveltyDesign(abc.ABC):
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`."""
         active = batch.active
-        self._shown = {name: np.zeros(len(active)) for name in ("bonus", *self._shows)}
+        self._shown = self._nothing(len(active))
         slots = np.flatnonzero(active)
         if len(slots):
             rows = self._rows(batch, slots)
@@ -145,18 +134,19 @@ class NoveltyDesign(abc.ABC):
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; the rows are driven in order through a slot of their own."""
-        held = self._sums, self._memory, self._shown
-        self.bind((), 1)
+        rows = self._rows(episodes, np.arange(len(episodes.reward)))
         bonus = np.zeros(len(episodes.reward))
-        bounds = episodes.offsets.tolist()
         slot = np.zeros(1, np.int64)
-        rows = self._rows(episodes, np.arange(len(bonus)))
-        for first, end in itertools.pairwise(bounds):
-            self._memory.clear(np.ones(1, bool))
-            for row in range(first, end):
-                self._pay({part: values[row : row + 1] for part, values in rows.items()}, slot)
-                bonus[row] = self._shown["bonus"][0]
-        self._sums, self._memory, self._shown = held
+        held = self._sums, self._memory, self._shown
+        try:
+            self._sums, self._shown = self._relabel_sum, self._nothing(1)
+            for first, end in itertools.pairwise(episodes.offsets.tolist()):
+                self._memory = self._new_memory(1)
+                for row in range(first, end):
+                    self._pay({part: values[row : row + 1] for part, values in rows.items()}, slot)
+                    bonus[row] = self._shown["bonus"][0]
+        finally:
+            self._sums, self._memory, self._shown = held
         return self.extrinsic_coef * episodes.reward + bonus
 
     def summary(self) -> dict[str, F64N]:
@@ -165,12 +155,14 @@ class NoveltyDesign(abc.ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimizer and statistics; tensors are on the CPU."""
-        return {"learner": self._learner.state_dict(), "returns": self._returns.state_dict()}
+        statistics = {name: each.state_dict() for name, each in self._statistics.items()}
+        return {"learner": self._learner.state_dict(), **statistics}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned, on this design's device."""
         self._learner.load_state_dict(state["learner"])
-        self._returns.load_state_dict(state["returns"])
+        for name, statistic in self._statistics.items():
+            statistic.load_state_dict(state[name])
 
     def _pay(self, rows: Rows, slots: np.ndarray) -> None:
         """Fill what is shown for rows that belong to `slots`, and learn from them."""
@@ -191,8 +183,11 @@ class NoveltyDesign(abc.ABC):
         if updates:
             learner.learn(rows)
 
+    def _nothing(self, num_slots: int) -> dict[str, F64N]:
+        return {name: np.zeros(num_slots) for name in ("bonus", *self._shows)}
+
     def _scale(self) -> float:
-        return float(self._returns.deviation()) if self.normalize else 1.0
+        return float(self._returns.deviation) if self.normalize else 1.0
 
     def _rows(self, batch: StepBatch | EpisodeBatch, slots: np.ndarray) -> Rows:
         """Return copies of the rows of some slots, checked.

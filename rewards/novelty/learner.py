@@ -88,11 +88,12 @@ class OnlineLearner:
 
     def observe(self, rows: Rows) -> None:
         """Take a tick's rows into the statistics."""
+        self._require(rows)
         self._moments.update(rows["next_obs"])
         self.steps += len(rows["next_obs"])
 
     def ask(self, rows: Rows) -> np.ndarray:
-        """Return what the network measures, (M, C) float64."""
+        """Return what the network measures on the parts that it reads for it, (M, C) float64."""
         import torch
 
         network = self._require(rows)
@@ -134,7 +135,6 @@ class OnlineLearner:
             network = self._make(dict(state["widths"]))
             network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])
-        self._moments = RunningMoments()
         self._moments.load_state_dict(state["moments"])
         self._waiting = [dict(rows) for rows in state["waiting"]]
         self._waiting_steps = sum(len(rows["next_obs"]) for rows in self._waiting)
@@ -166,7 +166,7 @@ class OnlineLearner:
         import torch
 
         network = self._require(rows)
-        mean, scale = self._moments.mean, self._moments.deviation()
+        mean, scale = self._moments.mean, self._moments.deviation
         tensors = {}
         for part, values in rows.items():
             if part != "action":
@@ -178,9 +178,8 @@ class OnlineLearner:
         """Return the network, made at the first rows."""
         widths = {part: values.shape[1] for part, values in rows.items()}
         if self._network is None:
-            self._moments = RunningMoments((widths["next_obs"],))
             return self._make(widths)
-        if widths != self._widths:
+        if widths != {part: self._widths[part] for part in widths}:
             raise ConfigError(
                 f"The network reads {self._widths} numbers per step, but these steps have "
                 f"{widths}. One design serves one world."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.learner import Rows
-from rewardloom.rewards.novelty.settings import NoveltyLearning
+from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning
 from rewardloom.typing import F64N
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class RNDDesign(NoveltyDesign):
         *,
         extrinsic_coef: float = 1.0,
         discount: float = 0.99,
-        learning: NoveltyLearning | Mapping[str, Any] | None = None,
+        learning: Learning = None,
     ):
         super().__init__(intrinsic_coef, extrinsic_coef, discount, True, learning)
 

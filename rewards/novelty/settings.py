@@ -5,12 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from rewardloom.errors import ConfigError, refuse_unknown
 from rewardloom.rewards.numbers import is_integer, is_number
 
-__all__ = ["NoveltyLearning", "check_flag", "check_number", "read_learning"]
+__all__ = [
+    "Learning",
+    "NoveltyLearning",
+    "check_count",
+    "check_flag",
+    "check_number",
+    "plain_learning",
+    "read_learning",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,18 +55,27 @@ class NoveltyLearning:
 
     def __post_init__(self) -> None:
         for name in ("features", "train_every", "epochs", "batch_size"):
-            _check_count(name, getattr(self, name), 1)
+            check_count(f"learning: {name}", getattr(self, name))
         for name in ("warmup_steps", "seed"):
-            _check_count(name, getattr(self, name), 0)
+            check_count(f"learning: {name}", getattr(self, name), least=0)
         if isinstance(self.hidden, str) or not isinstance(self.hidden, Sequence):
             raise ConfigError(f"learning: hidden must list layer sizes, got {self.hidden!r}.")
         for size in self.hidden:
-            _check_count("hidden", size, 1)
+            check_count("learning: hidden", size)
         object.__setattr__(self, "hidden", tuple(self.hidden))
         check_number("learning: learning_rate", self.learning_rate, above=0.0)
 
 
-def read_learning(value: NoveltyLearning | Mapping[str, Any] | None) -> NoveltyLearning:
+Learning: TypeAlias = NoveltyLearning | Mapping[str, Any] | None
+"""How the settings are given; None takes the defaults."""
+
+
+def plain_learning(value: Learning) -> Mapping[str, Any] | None:
+    """Return settings as a mapping, which the spec of an environment can hold."""
+    return dataclasses.asdict(value) if isinstance(value, NoveltyLearning) else value
+
+
+def read_learning(value: Learning) -> NoveltyLearning:
     """Return the settings that a configuration holds; None takes the defaults.
 
     Raises:
@@ -90,6 +107,8 @@ def check_flag(name: str, value: Any) -> bool:
     return value
 
 
-def _check_count(name: str, value: Any, least: int) -> None:
+def check_count(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a whole number that is at least `least`, or raise `ConfigError`."""
     if not is_integer(value) or value < least:
-        raise ConfigError(f"learning: {name} must be a whole number >= {least}, got {value!r}.")
+        raise ConfigError(f"{name} must be a whole number >= {least}, got {value!r}.")
+    return int(value)

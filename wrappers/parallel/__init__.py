@@ -18,5 +18,8 @@ from rewardloom.wrappers.parallel.designs import ScaleReward as ScaleReward
 from rewardloom.wrappers.parallel.designs import WeightReward as WeightReward
 from rewardloom.wrappers.parallel.gate import GateReward as GateReward
 from rewardloom.wrappers.parallel.heron import HeronReward as HeronReward
+from rewardloom.wrappers.parallel.novelty import E3BReward as E3BReward
+from rewardloom.wrappers.parallel.novelty import ICMReward as ICMReward
+from rewardloom.wrappers.parallel.novelty import NGUReward as NGUReward
 from rewardloom.wrappers.parallel.novelty import RNDReward as RNDReward
 from rewardloom.wrappers.parallel.redistribute import RedistributeReward as RedistributeReward

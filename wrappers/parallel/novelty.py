@@ -9,14 +9,63 @@ from typing import Any
 
 from pettingzoo import ParallelEnv
 
-from rewardloom.rewards.novelty import RNDDesign
+from rewardloom.rewards.novelty import E3BDesign, ICMDesign, NGUDesign, RNDDesign
 from rewardloom.wrappers.parallel.design import DesignReward
 
-__all__ = ["RNDReward"]
+__all__ = ["E3BReward", "ICMReward", "NGUReward", "RNDReward"]
 
 
 class RNDReward(DesignReward):
     """`rewardloom.wrappers.RNDReward` for a ParallelEnv with its `options`; one network."""
 
-    def __init__(self, env: ParallelEnv, *args: Any, name: str = "rnd", **options: Any):
-        super().__init__(env, RNDDesign(*args, **options), name=name)
+    def __init__(
+        self,
+        env: ParallelEnv,
+        intrinsic_coef: float = 0.1,
+        *,
+        name: str = "rnd",
+        **options: Any,
+    ):
+        super().__init__(env, RNDDesign(intrinsic_coef, **options), name=name)
+
+
+class ICMReward(DesignReward):
+    """`rewardloom.wrappers.ICMReward` for a ParallelEnv with its `options`; one network."""
+
+    def __init__(
+        self,
+        env: ParallelEnv,
+        intrinsic_coef: float = 0.1,
+        *,
+        name: str = "icm",
+        **options: Any,
+    ):
+        super().__init__(env, ICMDesign(intrinsic_coef, **options), name=name)
+
+
+class NGUReward(DesignReward):
+    """`rewardloom.wrappers.NGUReward` for a ParallelEnv with its `options`; one network."""
+
+    def __init__(
+        self,
+        env: ParallelEnv,
+        intrinsic_coef: float = 0.1,
+        *,
+        name: str = "ngu",
+        **options: Any,
+    ):
+        super().__init__(env, NGUDesign(intrinsic_coef, **options), name=name)
+
+
+class E3BReward(DesignReward):
+    """`rewardloom.wrappers.E3BReward` for a ParallelEnv with its `options`; one network."""
+
+    def __init__(
+        self,
+        env: ParallelEnv,
+        intrinsic_coef: float = 0.1,
+        *,
+        name: str = "e3b",
+        **options: Any,
+    ):
+        super().__init__(env, E3BDesign(intrinsic_coef, **options), name=name)

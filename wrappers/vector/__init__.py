@@ -10,5 +10,8 @@ from rewardloom.wrappers.vector.designs import WeightReward as WeightReward
 from rewardloom.wrappers.vector.gate import GateReward as GateReward
 from rewardloom.wrappers.vector.heron import HeronReward as HeronReward
 from rewardloom.wrappers.vector.infos import step_components as step_components
+from rewardloom.wrappers.vector.novelty import E3BReward as E3BReward
+from rewardloom.wrappers.vector.novelty import ICMReward as ICMReward
+from rewardloom.wrappers.vector.novelty import NGUReward as NGUReward
 from rewardloom.wrappers.vector.novelty import RNDReward as RNDReward
 from rewardloom.wrappers.vector.redistribute import RedistributeReward as RedistributeReward

@@ -1,31 +1,26 @@
-"""Bonuses for what is new to a network, on one environment.
-
-- `RNDReward`: states whose random features are hard to predict.
-"""
+"""`RNDReward`: a bonus for states whose random features are hard to predict, on one environment."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import gymnasium as gym
 
-from rewardloom.rewards.novelty import NoveltyLearning, RNDDesign
+from rewardloom.rewards.novelty import RNDDesign
+from rewardloom.rewards.novelty.settings import Learning, plain_learning
 from rewardloom.wrappers.design import DesignReward
 
 __all__ = ["RNDReward"]
-
-_Learning: TypeAlias = NoveltyLearning | Mapping[str, Any] | None
 
 
 class RNDReward(DesignReward[Any, Any]):
     r"""Pays extrinsic_coef * r_t + intrinsic_coef * |f^(s_{t+1}) - f(s_{t+1})|^2 / scale.
 
-    f is a fixed random network, f^ learns to predict it online (Burda et al. 2018); see
-    `RNDDesign`. The networks are this environment's own and outlive episodes: in a vector of
-    environments use the twin, which shares them. Changes the reward only; writes
-    `info["rnd"] = {"bonus": ..., "raw": ...}` and `info["raw_reward"]`.
+    f is a fixed random network, f^ learns online to predict it (Burda et al. 2018); see
+    `RNDDesign`. The networks are
+    this environment's own and outlive episodes: in a vector of environments use the twin, which
+    shares them. Changes the reward only; writes `info["rnd"]` (bonus, raw) and
+    `info["raw_reward"]`.
 
     >>> import gymnasium as gym
     >>> from rewardloom.wrappers import RNDReward
@@ -37,7 +32,7 @@ class RNDReward(DesignReward[Any, Any]):
 
     | Works with | |
     |---|---|
-    | discrete, continuous, Dict observations, images | yes, flat; not Text |
+    | discrete, continuous, Dict spaces, images | yes, flat; not Text |
     | Gymnasium VectorEnv | `rewardloom.wrappers.vector.RNDReward` |
     | PettingZoo ParallelEnv | `rewardloom.wrappers.parallel.RNDReward` |
     | SB3 VecEnv, recurrent policies | `rewardloom.baselines.plugs.DesignVecReward` |
@@ -59,19 +54,14 @@ class RNDReward(DesignReward[Any, Any]):
         *,
         extrinsic_coef: float = 1.0,
         discount: float = 0.99,
-        learning: _Learning = None,
+        learning: Learning = None,
         name: str = "rnd",
     ):
         arguments: dict[str, Any] = {
             "intrinsic_coef": intrinsic_coef,
             "extrinsic_coef": extrinsic_coef,
             "discount": discount,
-            "learning": _plain(learning),
+            "learning": plain_learning(learning),
         }
         gym.utils.RecordConstructorArgs.__init__(self, name=name, **arguments)
         super().__init__(env, RNDDesign(**arguments), name=name)
-
-
-def _plain(learning: _Learning) -> Mapping[str, Any] | None:
-    """Return settings as a mapping, which a spec can hold."""
-    return dataclasses.asdict(learning) if isinstance(learning, NoveltyLearning) else learning
