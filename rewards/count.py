@@ -11,7 +11,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
-from rewardloom.rewards.numbers import is_number
+from rewardloom.rewards.numbers import at_least_zero, is_number
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["CountDesign"]
@@ -21,7 +21,7 @@ _HASH_ABOVE = 64  # bytes; longer keys are stored as digests
 
 
 class CountDesign:
-    r"""Pays r_t + coef * n(s_{t+1})^{-exponent}, n counting visits over the whole of training.
+    r"""Pays extrinsic_coef * r_t + coef * n(s_{t+1})^{-exponent}, n counting all visits so far.
 
     With exponent 1/2 this is the bonus of MBIE-EB (Strehl and Littman 2008, section 3.2) on
     states instead of state-action pairs, as in Bellemare et al. 2016, section 4. The count
@@ -31,6 +31,7 @@ class CountDesign:
 
     Args:
         coef: Weight of the bonus, at least 0.
+        extrinsic_coef: Weight of the reward below, at least 0; 0 trains on the bonus alone.
         exponent: At least 0; 1/2 is MBIE-EB's.
         resolution: Width of the bins that observations fall into; None counts exact values.
         obs_keys: For Dict observations, the entries that make a state; None takes all.
@@ -50,19 +51,18 @@ class CountDesign:
         self,
         coef: float = 0.1,
         *,
+        extrinsic_coef: float = 1.0,
         exponent: float = 0.5,
         resolution: float | None = None,
         obs_keys: Sequence[str] | None = None,
     ):
-        for name, value in (("coef", coef), ("exponent", exponent)):
-            if not _is_finite(value) or value < 0:
-                raise ConfigError(f"{name} must be a finite number >= 0, got {value!r}.")
-        if resolution is not None and (not _is_finite(resolution) or resolution <= 0):
+        self.coef = at_least_zero("coef", coef)
+        self.extrinsic_coef = at_least_zero("extrinsic_coef", extrinsic_coef)
+        self.exponent = at_least_zero("exponent", exponent)
+        if resolution is not None and not (is_number(resolution) and 0 < resolution < np.inf):
             raise ConfigError(f"resolution must be None or a number > 0, got {resolution!r}.")
         if isinstance(obs_keys, str):
             raise ConfigError(f"obs_keys must be a list of names, got the string {obs_keys!r}.")
-        self.coef = float(coef)
-        self.exponent = float(exponent)
         self.resolution = resolution
         self.obs_keys = None if obs_keys is None else tuple(obs_keys)
         self._counts: Counter[bytes] = Counter()
@@ -84,16 +84,16 @@ class CountDesign:
         if np.count_nonzero(active) == len(active):
             self._visits = np.array(self._visit(keys), np.float64)
             self._bonus = self._pay(self._visits)
-            return batch.reward + self._bonus
+            return self.extrinsic_coef * batch.reward + self._bonus
         self._visits, self._bonus = np.zeros(len(active)), np.zeros(len(active))
         self._visits[active] = self._visit([keys[i] for i in np.flatnonzero(active)])
         self._bonus[active] = self._pay(self._visits[active])
-        return np.where(active, batch.reward, 0.0) + self._bonus
+        return self.extrinsic_coef * np.where(active, batch.reward, 0.0) + self._bonus
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; rows are visited in order and counted."""
         visits = [count for key in self._keys(episodes.next_obs) for count in self._visit([key])]
-        return episodes.reward + self._pay(np.array(visits, np.float64))
+        return self.extrinsic_coef * episodes.reward + self._pay(np.array(visits, np.float64))
 
     def summary(self) -> dict[str, F64N]:
         """Return `bonus`, what was added, and `visits`, the count of the state reached."""
@@ -138,10 +138,6 @@ class CountDesign:
             if key not in obs:
                 raise ConfigError(unknown_name("observation key", key, obs, where="in obs_keys"))
         return {key: obs[key] for key in self.obs_keys}
-
-
-def _is_finite(value: Any) -> bool:
-    return is_number(value) and bool(np.isfinite(value))
 
 
 def _digest(key: bytes) -> bytes:

@@ -14,7 +14,7 @@ __all__ = ["CountReward"]
 
 
 class CountReward(DesignReward[Any, Any]):
-    r"""Pays r_t + coef * n(s_{t+1})^{-exponent}; see `CountDesign`.
+    r"""Pays extrinsic_coef * r_t + coef * n(s_{t+1})^{-exponent}; see `CountDesign`.
 
     The counts are this environment's own and outlive episodes: in a vector of environments use
     the twin, which shares them. Changes the reward only; writes
@@ -32,6 +32,7 @@ class CountReward(DesignReward[Any, Any]):
     Args:
         env: Any environment.
         coef: Weight of the bonus, at least 0.
+        extrinsic_coef: Weight of the reward below; 0 trains on the bonus alone.
         exponent: At least 0; 1/2 is MBIE-EB's.
         resolution: Width of the bins that observations fall into; None counts exact values.
         obs_keys: For Dict observations, the entries that make a state; None takes all.
@@ -43,13 +44,18 @@ class CountReward(DesignReward[Any, Any]):
         env: gym.Env[Any, Any],
         coef: float = 0.1,
         *,
+        extrinsic_coef: float = 1.0,
         exponent: float = 0.5,
         resolution: float | None = None,
         obs_keys: Sequence[str] | None = None,
         name: str = "count",
     ):
-        gym.utils.RecordConstructorArgs.__init__(
-            self, coef=coef, exponent=exponent, resolution=resolution, obs_keys=obs_keys, name=name
-        )
-        design = CountDesign(coef, exponent=exponent, resolution=resolution, obs_keys=obs_keys)
-        super().__init__(env, design, name=name)
+        arguments: dict[str, Any] = {
+            "coef": coef,
+            "extrinsic_coef": extrinsic_coef,
+            "exponent": exponent,
+            "resolution": resolution,
+            "obs_keys": obs_keys,
+        }
+        gym.utils.RecordConstructorArgs.__init__(self, name=name, **arguments)
+        super().__init__(env, CountDesign(**arguments), name=name)

@@ -73,6 +73,25 @@ def test_counts_by_hand():
     assert design.summary()["visits"].tolist() == [2, 0]
 
 
+def test_the_count_bonus_alone():
+    design = CountDesign(2.0, extrinsic_coef=0.0)
+    design.bind((), 1)
+    paid = [design.step(tick([5], next_obs=np.ones((1, 1))))[0] for _ in range(2)]
+    assert paid == pytest.approx([2.0, 2.0 / 2**0.5])
+    idle = design.step(tick([5], active=[False], next_obs=np.ones((1, 1))))
+    assert idle.tolist() == [0.0]
+    relabelled = design.relabel(episode_batch([[5.0]], next_obs=np.ones((1, 1))))
+    assert relabelled == pytest.approx([2.0 / 3**0.5])
+
+
+def test_the_reward_below_the_count_bonus_is_weighted():
+    design = CountDesign(1.0, extrinsic_coef=0.5)
+    design.bind((), 2)
+    paid = design.step(tick([4, 4], active=[True, False], next_obs=np.ones((2, 1))))
+    assert paid.tolist() == [3.0, 0.0]
+    assert design.relabel(episode_batch([[4.0]], next_obs=np.zeros((1, 1)))).tolist() == [3.0]
+
+
 def test_frozen_counts_stay_and_pay_a_new_state_as_a_first_visit():
     design = CountDesign(1.0)
     design.bind((), 1)
