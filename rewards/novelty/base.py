@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
 from rewardloom.rewards.novelty.episodic import NoMemory, SlotMemory
 from rewardloom.rewards.novelty.learner import OnlineLearner, Rows
 from rewardloom.rewards.novelty.running import RunningMoments, Statistic
@@ -55,6 +55,7 @@ class NoveltyDesign(abc.ABC):
     memory: Memory = "statistics"
     relabels = False
     settles_truncation = False
+    reductions: Mapping[str, Reduction] = {"raw": "mean"}
 
     _shows: tuple[str, ...] = ("raw",)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rewardloom.rewards.design import Reduction
 from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.episodic import NearestMemory
 from rewardloom.rewards.novelty.learner import Rows
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NGUDesign"]
 
+_SHOWS = ("raw", "episodic", "lifelong")
 _DISTANCE_DECAY = 0.999  # per step; ours
 
 
@@ -64,7 +67,8 @@ class NGUDesign(NoveltyDesign):
     """
 
     needs = frozenset({"obs", "action", "next_obs", "flat"})
-    _shows = ("raw", "episodic", "lifelong")
+    reductions: Mapping[str, Reduction] = dict.fromkeys(_SHOWS, "mean")
+    _shows = _SHOWS
     _memory: NearestMemory
 
     def __init__(
