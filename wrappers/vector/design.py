@@ -74,6 +74,7 @@ class DesignReward(gym.vector.VectorWrapper):
                 f"{type(self).__name__} of rewardloom.wrappers.vector takes a VectorEnv, got "
                 f"{type(env).__name__}. For one environment use rewardloom.wrappers."
             )
+        self.design = design  # first: a vector that fails to be made is closed all the same
         super().__init__(env)
         mode = env.metadata.get("autoreset_mode")
         if not isinstance(mode, AutoresetMode):
@@ -82,7 +83,6 @@ class DesignReward(gym.vector.VectorWrapper):
                 "AutoresetMode."
             )
         refuse_equal_names(name, env)
-        self.design = design
         self.design_name = name
         self._mode = mode
         self._names = require_names(design, env)
