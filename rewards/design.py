@@ -7,6 +7,7 @@
 - `NoticingDesign`: the protocol of a design that starts slow work before it pays.
 - `close_design`: frees what a design holds.
 - `reductions`: what a design's numbers come to over an episode.
+- `needs_endings`: whether an episode that is cut without an ending loses something.
 - `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
 
 A *slot* is one environment, one sub-environment of a vector, or one agent of a multi-agent world.
@@ -40,6 +41,7 @@ __all__ = [
     "episode_batch",
     "extra_columns",
     "may_lack",
+    "needs_endings",
     "reductions",
 ]
 
@@ -147,9 +149,10 @@ class RewardDesign(Protocol):
         settles_truncation: True if a truncated episode is treated as an ending; the plug then also
             clears the bootstrap (it reports the step as terminated).
 
-    A design may also have `reductions`, a mapping from names of its summary's columns to what
-    stands for an episode in tables and reports: the "sum" over its steps (that of all columns
-    not named), their "mean", or the "last" one.
+    A design may also have `settles_at_end`, True if the last step pays or takes back what earlier
+    ones left open although `depends` is "step". And it may have `reductions`, a mapping from names
+    of its summary's columns to what stands for an episode in tables and reports: the "sum" over its
+    steps (that of all columns not named), their "mean", or the "last" one.
     """
 
     needs: frozenset[str]
@@ -257,6 +260,17 @@ def reductions(design: RewardDesign) -> Mapping[str, Reduction]:
             where = f"for {column!r} in {type(design).__name__}.reductions"
             raise ConfigError(unknown_name("reduction", how, _REDUCTIONS, where=where))
     return found
+
+
+def needs_endings(design: RewardDesign) -> bool:
+    """Return whether an episode that is cut without an ending loses something.
+
+    That is a payment which its last step would make, or what a model would learn from it.
+    """
+    if design.relabels:
+        return False
+    learns = isinstance(design, LearnedDesign) and design.memory == "model" and design.update_model
+    return design.depends == "episode" or learns or getattr(design, "settles_at_end", False)
 
 
 def check_needs(design: RewardDesign) -> None:

@@ -19,6 +19,7 @@ from rewardloom.rewards.design import (
     close_design,
     extra_columns,
     may_lack,
+    needs_endings,
 )
 from rewardloom.wrappers.plug import (
     column_error,
@@ -61,8 +62,9 @@ class DesignReward(
             made from a design object directly rebuilds from its spec but has no JSON form.
 
     Attributes:
-        unfinished_episodes: How often `reset` came before an episode had ended. Where the design
-            pays at the end, as under a TimeLimit outside the plug, the first one warns.
+        unfinished_episodes: How often `reset` came before an episode had ended, as it does under a
+            TimeLimit outside the plug. Where the design pays or learns at the end, the first one
+            warns.
 
     Raises:
         ConfigError: `env` is a vector, two designs share a name, the design reads components of a
@@ -114,7 +116,6 @@ class DesignReward(
         self._raw_return = 0.0
         self.unfinished_episodes = 0
         self._ended = False
-        self._pays_at_end = design.depends == "episode" and not design.relabels
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -163,12 +164,12 @@ class DesignReward(
 
     def _note_unfinished(self) -> None:
         self.unfinished_episodes += 1
-        if self._pays_at_end and self.unfinished_episodes == 1:
+        if self.unfinished_episodes == 1 and needs_endings(self.design):
             warnings.warn(
                 f"reset() came after {self._steps} steps of an unfinished episode, and "
-                f"{type(self.design).__name__} pays at the end: what was open is dropped. If a "
-                "TimeLimit stands outside this wrapper, put it inside. Later ones are counted in "
-                "unfinished_episodes.",
+                f"{type(self.design).__name__} pays or learns at the end: what was open is "
+                "dropped. If a TimeLimit stands outside this wrapper, put it inside. Later ones "
+                "are counted in unfinished_episodes.",
                 stacklevel=3,
             )
 

@@ -71,4 +71,3 @@ class GateReward(DesignReward[Any, Any]):
         recorded = [level.to_config() for level in design.levels]
         gym.utils.RecordConstructorArgs.__init__(self, levels=recorded, name=name, **arguments)
         super().__init__(env, design, name=name)
-        self._pays_at_end |= design.refunds

@@ -85,6 +85,11 @@ class GateDesign:
             _check_refund(self.gamma, self.max_length)
 
     @property
+    def settles_at_end(self) -> bool:
+        """See `RewardDesign`."""
+        return self.refunds
+
+    @property
     def refunds(self) -> bool:
         """Whether an episode's last step may take payments back."""
         return self.emit == "causal" and self._plan.gates_episodes

@@ -228,6 +228,11 @@ class RedistributeDesign:
         self._payer.forget()
 
     @property
+    def settles_at_end(self) -> bool:
+        """See `RewardDesign`."""
+        return self._settles_sum and not self.relabels
+
+    @property
     def _settles_sum(self) -> bool:
         return self.preserve == "sum" and self._kind in ("rate", "estimate")
 
