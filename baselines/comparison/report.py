@@ -155,14 +155,6 @@ def _curve_note(arms: Sequence[ArmResult], constant: Sequence[Panel]) -> str:
     lacking = "".join(
         f" No curve for {name}: a run of it finished too few training episodes." for name in short
     )
-    hidden = [
-        arm.name for arm in arms if "raw_return" in arm.curves and "shaped_return" not in arm.curves
-    ]
-    if hidden:
-        lacking += (
-            f" No shaped return for {_listing(hidden)}: what the agent is paid is decided in its "
-            "training buffer, after the episodes."
-        )
     if constant:
         lacking += f" The same throughout, so not drawn: {_listing([p.title for p in constant])}."
     note = (

@@ -47,12 +47,14 @@ class OnPolicyRelabeller:
     Attributes:
         whole_episode_share: Share of the last rollout's rows that were rewritten; idle ones
             (`ParallelToVecEnv`) do not count.
+        paid: (steps, N) rewards of the last rollout, without SB3's time-limit bootstrap.
     """
 
     def __init__(self, recorder: TickRecorder, design: RewardDesign):
         self.recorder = recorder
         self.design = design
         self.whole_episode_share = 1.0
+        self.paid = np.zeros((0, 0))
         self._warned = False
 
     def rewrite(self, buffer: RolloutBuffer, logger: Logger | None) -> None:
@@ -78,7 +80,8 @@ class OnPolicyRelabeller:
         else:
             new = self._relabelled(raw, since)
             self._warn_if_low()
-        buffer.rewards[:] = new.T if bootstrap is None else new.T + bootstrap
+        self.paid = new.T
+        buffer.rewards[:] = self.paid if bootstrap is None else self.paid + bootstrap
         # a driven design keeps its open steps itself
         recorder.forget(keep_open=self.design.memory == "model" and not recorder.paid)
         if logger is not None:

@@ -5,8 +5,8 @@
 Columns:
     step: environment steps taken when the episode ended.
     raw_return: sum of the world's own reward.
-    shaped_return: sum of what the agent was paid; empty where a design on the training buffer
-        rewrites that after the episode.
+    shaped_return: sum of what the agent was paid; empty for episodes of a rollout that was broken
+        off before a design on the training buffer had paid it.
     length: steps of the episode.
     metric_<name>: the world's `info["episode_metrics"]`, and `is_success`.
     design_<name>_<column>: sum over the episode of a design's numbers; with "_mean" or "_last"
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rewardloom.baselines.plugs.relabel_on_policy import OnPolicyRelabeller
 from rewardloom.baselines.training.tables import WINDOW, CsvTable
 from rewardloom.rewards.design import RewardDesign, reductions
 
@@ -35,16 +36,22 @@ class EpisodeCallback(BaseCallback):
     Args:
         table: Receives one row per finished episode.
         designs: info key -> design.
-        paid_online: False if what the agent is paid is decided in its training buffer.
+        relabeller: What decides in the training buffer what the agent is paid, or None.
     """
 
     def __init__(
-        self, table: CsvTable, designs: Mapping[str, RewardDesign], *, paid_online: bool = True
+        self,
+        table: CsvTable,
+        designs: Mapping[str, RewardDesign],
+        *,
+        relabeller: OnPolicyRelabeller | None = None,
     ):
         super().__init__()
         self._table = table
         self._reductions = {name: reductions(design) for name, design in designs.items()}
-        self._paid_online = paid_online
+        self._relabeller = relabeller
+        self._unpaid: list[tuple[int, int, dict[str, Any]]] = []  # tick, slot, row
+        self._tick = 0
         kept = ({key: float(text) for key, text in row.items() if text} for row in table.recent)
         self._recent: deque[dict[str, Any]] = deque(kept, maxlen=WINDOW)
         self._raw = np.zeros(0)
@@ -68,7 +75,8 @@ class EpisodeCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         infos, rewards = self.locals["infos"], self.locals["rewards"]
-        self._shaped += rewards
+        if self._relabeller is None:
+            self._shaped += rewards
         for slot, info in enumerate(infos):
             if "inactive" in info:  # the seat of an agent that left a game that goes on
                 continue
@@ -77,6 +85,7 @@ class EpisodeCallback(BaseCallback):
             self._add_columns(self._columns[slot], info)
         for slot in np.flatnonzero(self.locals["dones"]):
             self._finish(int(slot), infos[slot])
+        self._tick += 1
         return True
 
     def _add_columns(self, found: dict[tuple[str, str], float], info: dict[str, Any]) -> None:
@@ -107,17 +116,43 @@ class EpisodeCallback(BaseCallback):
             "raw_return": float(self._raw[slot]),
             "length": int(self._length[slot]),
         }
-        if self._paid_online:
-            row["shaped_return"] = float(self._shaped[slot])
         row |= {f"metric_{name}": float(value) for name, value in metrics.items()}
         row |= self._reduced(slot)
-        self._table.add(row)
+        if self._relabeller is None:
+            row["shaped_return"] = float(self._shaped[slot])
+            self._shaped[slot] = 0.0
+            self._table.add(row)
+        else:
+            self._unpaid.append((self._tick, slot, row))
         self._recent.append(row)
-        self._raw[slot] = self._shaped[slot] = 0.0
+        self._raw[slot] = 0.0
         self._length[slot] = 0
         self._columns[slot] = {}
 
+    def _take_payments(self, paid: np.ndarray) -> None:
+        """Give the rows of a rollout what its steps were paid; paid is (steps, N)."""
+        first = np.zeros(len(self._shaped), np.int64)
+        for tick, slot, row in self._unpaid:
+            row["shaped_return"] = self._shaped[slot] + float(
+                paid[first[slot] : tick + 1, slot].sum()
+            )
+            self._shaped[slot], first[slot] = 0.0, tick + 1
+        for slot, start in enumerate(first):
+            self._shaped[slot] += paid[start:, slot].sum()
+
+    def _add_unpaid(self) -> None:
+        for _, _, row in self._unpaid:
+            self._table.add(row)
+        self._unpaid = []
+        self._tick = 0
+
+    def _on_training_end(self) -> None:
+        self._add_unpaid()  # of a rollout that was broken off
+
     def _on_rollout_end(self) -> None:
+        if self._relabeller is not None:
+            self._take_payments(self._relabeller.paid)
+        self._add_unpaid()
         self._table.flush()
         if not self._recent:
             return

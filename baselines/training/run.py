@@ -15,6 +15,7 @@ from typing import Any, cast
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from rewardloom.baselines.plugs import attach_relabel
+from rewardloom.baselines.plugs.relabel_on_policy import OnPolicyRelabeller
 from rewardloom.baselines.training.algorithms import Agent, build_model, restore_model
 from rewardloom.baselines.training.checkpoints import Checkpoint, latest_checkpoint, save_agent
 from rewardloom.baselines.training.config import TrainConfig
@@ -187,7 +188,7 @@ class _Training:
         episodes = EpisodeCallback(
             tables.episodes,
             self._worlds.designs,
-            paid_online=self._worlds.relabelling is None,
+            relabeller=self._relabeller,
         )
         diagnostics = DiagnosticsCallback(tables.designs, learned)
         segments = SegmentCallback(
@@ -223,6 +224,13 @@ class _Training:
                 tables.close()
             finally:
                 logger.close()
+
+    @property
+    def _relabeller(self) -> OnPolicyRelabeller | None:
+        """What pays the agent in its training buffer, if anything does."""
+        if self._worlds.relabelling is None:
+            return None
+        return cast(Any, self._model.rollout_buffer).relabeller
 
     def _mark(self, state: RunState) -> None:
         with suppress(OSError):  # the error that led here matters more

@@ -1,9 +1,11 @@
 """What stands for an episode in `episodes.csv`, by hand."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from stable_baselines3.common.logger import Logger
 
 from rewardloom.baselines.training.episodes import EpisodeCallback
 from rewardloom.baselines.training.tables import EPISODE_COLUMNS, CsvTable
@@ -71,3 +73,34 @@ def test_an_unknown_reduction_names_the_column_and_the_nearest(tmp_path):
         ConfigError, match=r"'median' for 'level' in WeightDesign.reductions.*'mean'"
     ):
         episodes(tmp_path, [], {"tell": telling(level="median")})
+
+
+class Relabeller:
+    """Stands for what rewrites a rollout's rewards."""
+
+    paid = np.zeros((0, 0))
+
+
+def test_an_episode_paid_in_the_buffer_sums_its_rows_over_rollouts(tmp_path):
+    table = CsvTable(tmp_path / "episodes.csv", EPISODE_COLUMNS)
+    relabeller = Relabeller()
+    callback = EpisodeCallback(table, {}, relabeller=relabeller)
+    callback.model = SimpleNamespace(logger=Logger(None, []))
+    callback.begin(2)
+    # slot 0 ends at the ticks 1 and 4, slot 1 at 3 and 5; rollouts have three ticks
+    dones = [[False, False], [True, False], [False, False]]
+    dones += [[False, True], [True, False], [False, True]]
+    paid = np.array([[1, 10], [2, 20], [4, 40], [8, 80], [16, 160], [32, 320]], float)
+    for tick, done in enumerate(dones):
+        callback.locals = {"infos": [{}, {}], "rewards": np.zeros(2), "dones": np.array(done)}
+        callback._on_step()
+        if tick in (2, 5):
+            relabeller.paid = paid[tick - 2 : tick + 1]
+            callback._on_rollout_end()
+    callback.locals["dones"] = np.array([True, False])
+    callback._on_step()  # in a rollout that is broken off
+    callback._on_training_end()
+    table.close()
+    with open(tmp_path / "episodes.csv", newline="") as file:
+        shaped = [row["shaped_return"] for row in csv.DictReader(file)]
+    assert shaped == ["3.0", "150.0", "28.0", "480.0", ""]

@@ -114,13 +114,17 @@ def test_ppo_learns_from_the_rewritten_rewards(tmp_path, buffers):
         rewritten = (rewards >= 7) & (rewards < 7.1)
         assert (rewritten | (rewards == 3)).all()  # the border's cut episodes stay as paid online
         assert 0.7 < rewritten.mean() < 1
+    whole = 0
     for row in rows(folder.episodes):
         assert float(row["raw_return"]) == float(row["length"])
-        assert row["shaped_return"] == ""
-        assert float(row["design_scale_reward"]) == 3 * float(row["length"])
+        length, shaped = float(row["length"]), float(row["shaped_return"])
+        assert float(row["design_scale_reward"]) == 3 * length
+        assert shaped == 3 * length or 7 * length <= shaped < 7.1 * length
+        whole += shaped > 3 * length
+    assert 0.7 < whole / len(rows(folder.episodes)) < 1
     events = EventAccumulator(str(folder.tensorboard)).Reload().Tags()["scalars"]
     assert {"relabel/whole_episode_share", "design/trial/pair_accuracy"} <= set(events)
-    assert "rollout/ep_rew_mean" not in events
+    assert "rollout/ep_rew_mean" in events
 
 
 def test_the_time_of_relabelling_counts_as_the_designs(tmp_path, monkeypatch):

@@ -158,19 +158,6 @@ def test_without_learned_designs_there_is_no_such_section(make_comparison):
     assert "say of themselves" not in report_of(make_comparison(TWO))
 
 
-def test_an_arm_paid_in_its_buffer_has_no_shaped_curve_and_the_report_says_so(make_comparison):
-    folder = make_comparison(TWO)
-    for seed in (0, 1):
-        path = folder / "runs" / "counting" / f"seed{seed}" / "episodes.csv"
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-        with open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows({**row, "shaped_return": ""} for row in rows)
-    assert "No shaped return for counting: what the agent is paid" in report_of(folder)
-
-
 def test_episodes_that_failed_are_counted(make_comparison):
     folder = make_comparison(TWO)
     path = folder / "runs" / "counting" / "seed1" / "evaluation.json"
