@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
+from rewardloom.rewards.intrinsic import Annotator, GoalLike, IntrinsicDesign, Rules
 from rewardloom.wrappers.design import DesignReward
 
 __all__ = ["IntrinsicReward"]
@@ -41,7 +41,7 @@ class IntrinsicReward(DesignReward[Any, Any]):
         env: An environment that gives `info["caption"]` at reset and every step, or any other with
             a `caption_fn`.
         goal: What is helpful: of the lexicon "score", "combat", "gold", "stairs" or "explore"; a
-            goal of your `rules`, or of a language model's goals.
+            goal of your `rules`; for a language model also a `Goal` of your own.
         model: "retrieval", "classification" or "ranking".
         annotator: Who annotates; None takes the lexicon. See `IntrinsicDesign`.
         rules: Rules of your own for the lexicon: a list or the path of a JSON file.
@@ -63,7 +63,7 @@ class IntrinsicReward(DesignReward[Any, Any]):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        goal: str = "score",
+        goal: GoalLike = "score",
         *,
         model: str = "retrieval",
         annotator: Annotator | str | Mapping[str, Any] | None = None,

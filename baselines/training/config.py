@@ -14,12 +14,14 @@ from typing import Any, Literal
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 from rewardloom.rewards.catalog import make_design
+from rewardloom.rewards.design import RewardDesign
 
 __all__ = [
     "ALGORITHMS",
     "TrainConfig",
     "design_name",
     "load_config",
+    "make_configured_design",
     "merged_arguments",
     "read_settings",
 ]
@@ -41,8 +43,9 @@ class TrainConfig:
             rollouts.
         world_kwargs: Keyword arguments of the world.
         designs: Reward designs from the innermost to the outermost, each
-            {"design": name, "name": optional info key, **arguments}. One that only relabels
-            (emit="relabel") must be the last: it rewrites the training buffer.
+            {"design": name, "name": optional info key, **arguments}. The last one may rewrite the
+            training buffer instead of paying step by step (`attach_relabel`): one that only
+            relabels (emit="relabel") does, and any other with "relabel": true.
         wrappers: Wrappers of the world from the innermost to the outermost, each "module:Class" or
             {"wrapper": "module:Class", **arguments}; they count as part of the world, in the
             evaluation too, and stand below its components and designs.
@@ -66,7 +69,7 @@ class TrainConfig:
 
     Raises:
         ConfigError: a value of the wrong type or out of range, an unknown design, two designs
-            that write under one name, or one that relabels below another.
+            that write under one name, or one on the training buffer below another.
     """
 
     world: str
@@ -173,6 +176,25 @@ def design_name(design: Mapping[str, Any]) -> str:
     return design.get("name", design["design"])
 
 
+def make_configured_design(settings: Mapping[str, Any]) -> tuple[RewardDesign, bool]:
+    """Return the design of one entry of `TrainConfig.designs`, and whether it is on the buffer.
+
+    Raises:
+        ConfigError: an unknown design or argument, or "relabel" is no bool or does not fit.
+    """
+    kept = {k: v for k, v in settings.items() if k not in ("design", "name", "relabel")}
+    design = make_design(settings["design"], **kept)
+    relabel = settings.get("relabel", design.relabels)
+    if not isinstance(relabel, bool):
+        raise _mismatch("relabel", "true or false", relabel)
+    if design.relabels and not relabel:
+        raise ConfigError(
+            f"{settings['design']!r} as configured only relabels; leave out 'relabel', or choose "
+            "another 'emit'."
+        )
+    return design, relabel
+
+
 def merged_arguments(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return `above` over `below`; `policy_kwargs` is merged entry by entry."""
     merged = {**below, **above}
@@ -241,12 +263,11 @@ def _check_design(design: Mapping[str, Any], index: int, count: int) -> None:
             f"designs[{index}] lacks the name of its design, for example "
             f"{{'design': 'count', 'coef': 0.1}}; got {design!r}."
         )
-    arguments = {key: design[key] for key in design if key not in ("design", "name")}
-    made = make_design(design["design"], **arguments)
-    if made.relabels and index < count - 1:
+    _, on_buffer = make_configured_design(design)
+    if on_buffer and index < count - 1:
         raise ConfigError(
-            f"designs[{index}] ({design['design']!r}) only relabels: it rewrites the rewards in "
-            "the training buffer, after all other designs have paid. Make it the last of 'designs'."
+            f"designs[{index}] ({design['design']!r}) rewrites the rewards in the training buffer, "
+            "after all other designs have paid. Make it the last of 'designs'."
         )
 
 

@@ -1,9 +1,9 @@
-"""What learned designs say of their training, kept in `designs.csv` and in the log.
+"""What designs say of what they learn, kept in `designs.csv` and in the log.
 
-- `DiagnosticsCallback`: asks a design after each of its refits.
+- `DiagnosticsCallback`: asks a design after each of its refits, or after each rollout.
 
 Columns of `designs.csv`:
-    step: environment steps taken when the refit was seen.
+    step: environment steps taken when the design was asked.
     design: info key of the design.
     <key>: what its `diagnostics()` call so; empty for designs without it.
 """
@@ -11,58 +11,76 @@ Columns of `designs.csv`:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rewardloom.baselines.training.tables import CsvTable
-from rewardloom.rewards.design import LearnedDesign, RewardDesign
+from rewardloom.rewards.design import Memory, RewardDesign
 
-__all__ = ["DiagnosticsCallback", "learned_designs"]
+__all__ = ["DiagnosticsCallback", "SpeakingDesign", "speaking_designs"]
 
 
-def learned_designs(designs: Mapping[str, RewardDesign]) -> dict[str, LearnedDesign]:
-    """Return the designs that train a model."""
-    return {
-        name: design
-        for name, design in designs.items()
-        if design.memory == "model" and isinstance(design, LearnedDesign)
-    }
+@runtime_checkable
+class SpeakingDesign(Protocol):
+    """A design that says how its learning goes; see `LearnedDesign.diagnostics`."""
+
+    memory: Memory
+
+    @property
+    def refits(self) -> int:
+        """How often a model was trained."""
+        ...
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return finite numbers with fixed keys, or {} before there is something to say."""
+        ...
+
+
+def speaking_designs(designs: Mapping[str, RewardDesign]) -> dict[str, SpeakingDesign]:
+    """Return the designs that have diagnostics."""
+    return {name: d for name, d in designs.items() if isinstance(d, SpeakingDesign)}
 
 
 class DiagnosticsCallback(BaseCallback):
-    """Writes a row whenever the number of a design's refits has changed.
+    """Writes a row after each refit of a learned design, and after each rollout for the others.
 
     Args:
-        table: `designs.csv`, or None where no design learns.
-        designs: info key -> learned design.
+        table: `designs.csv`, or None where no design speaks.
+        designs: info key -> design.
     """
 
-    def __init__(self, table: CsvTable | None, designs: Mapping[str, LearnedDesign]):
+    def __init__(self, table: CsvTable | None, designs: Mapping[str, SpeakingDesign]):
         super().__init__()
         self._table = table
-        self._designs = designs
+        self._learned = {name: d for name, d in designs.items() if d.memory == "model"}
+        self._others = {name: d for name, d in designs.items() if d.memory != "model"}
         self._seen: dict[str, int] = {}
 
     def begin(self) -> None:
         """Take what the designs have learned so far as known; a segment starts."""
-        self._seen = {name: design.refits for name, design in self._designs.items()}
+        self._seen = {name: design.refits for name, design in self._learned.items()}
 
     def _on_step(self) -> bool:
-        self._ask()
+        self._ask_refitted()
         return True
 
     def _on_rollout_end(self) -> None:
-        self._ask()  # a design on the buffer learns after the last step
+        self._ask_refitted()  # a design on the buffer learns after the last step
+        for name, design in self._others.items():
+            self._write(name, design)
         if self._table is not None:
             self._table.flush()
 
-    def _ask(self) -> None:
-        for name, design in self._designs.items():
-            if design.refits == self._seen[name]:
-                continue
-            self._seen[name] = design.refits
-            facts = design.diagnostics()
-            for key, value in facts.items():
-                self.logger.record(f"design/{name}/{key}", value)
-            if facts and self._table is not None:
-                self._table.add({"step": self.num_timesteps, "design": name, **facts})
+    def _ask_refitted(self) -> None:
+        for name, design in self._learned.items():
+            if design.refits != self._seen[name]:
+                self._seen[name] = design.refits
+                self._write(name, design)
+
+    def _write(self, name: str, design: SpeakingDesign) -> None:
+        facts = design.diagnostics()
+        for key, value in facts.items():
+            self.logger.record(f"design/{name}/{key}", value)
+        if facts and self._table is not None:
+            self._table.add({"step": self.num_timesteps, "design": name, **facts})

@@ -19,7 +19,7 @@ from rewardloom.baselines.plugs.relabel_on_policy import OnPolicyRelabeller
 from rewardloom.baselines.training.algorithms import Agent, build_model, restore_model
 from rewardloom.baselines.training.checkpoints import Checkpoint, latest_checkpoint, save_agent
 from rewardloom.baselines.training.config import TrainConfig
-from rewardloom.baselines.training.diagnostics import DiagnosticsCallback, learned_designs
+from rewardloom.baselines.training.diagnostics import DiagnosticsCallback, speaking_designs
 from rewardloom.baselines.training.episodes import EpisodeCallback
 from rewardloom.baselines.training.evaluation import evaluate_model
 from rewardloom.baselines.training.folder import RunFolder, RunState, write_json
@@ -32,6 +32,7 @@ from rewardloom.baselines.training.timing import Clock, TimingCallback, time_met
 from rewardloom.baselines.training.versions import software_versions
 from rewardloom.baselines.training.worlds import TrainingWorlds, make_training_worlds
 from rewardloom.errors import RunError
+from rewardloom.rewards.design import close_design
 
 __all__ = ["RunResult", "train"]
 
@@ -114,6 +115,8 @@ def train(
                     raise
         finally:
             worlds.venv.close()
+            if worlds.relabelling is not None:
+                close_design(worlds.relabelling)
 
 
 class _Training:
@@ -179,9 +182,9 @@ class _Training:
     def _learn(self, stop: StopRequest, progress: bool) -> None:
         model, checkpoint = self._model, self._checkpoint
         plan = Segments.of(self._config, model)
-        learned = learned_designs(self._worlds.designs)
+        speaking = speaking_designs(self._worlds.designs)
         tables = RunTables.open(
-            self._folder, checkpoint.rows if checkpoint else {}, learned=bool(learned)
+            self._folder, checkpoint.rows if checkpoint else {}, speaking=bool(speaking)
         )
         logger = run_logger(self._folder.tensorboard, step=model.num_timesteps)
         model.set_logger(logger)
@@ -190,7 +193,7 @@ class _Training:
             self._worlds.designs,
             relabeller=self._relabeller,
         )
-        diagnostics = DiagnosticsCallback(tables.designs, learned)
+        diagnostics = DiagnosticsCallback(tables.designs, speaking)
         segments = SegmentCallback(
             self._config,
             self._folder,

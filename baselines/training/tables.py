@@ -93,24 +93,24 @@ class RunTables(NamedTuple):
 
     Attributes:
         episodes: `episodes.csv`.
-        designs: `designs.csv`, or None where no design learns.
+        designs: `designs.csv`, or None where no design has diagnostics.
     """
 
     episodes: CsvTable
     designs: CsvTable | None
 
     @classmethod
-    def open(cls, folder: RunFolder, keep: Mapping[str, int], *, learned: bool) -> RunTables:
+    def open(cls, folder: RunFolder, keep: Mapping[str, int], *, speaking: bool) -> RunTables:
         """Open the tables of a run.
 
         Args:
             folder: The run.
             keep: Rows to keep of each table, as `rows` counted them.
-            learned: Whether a design of the run learns.
+            speaking: Whether a design of the run has diagnostics.
         """
         episodes = CsvTable(folder.episodes, EPISODE_COLUMNS, keep=keep.get("episodes", 0))
         designs = None
-        if learned:
+        if speaking:
             designs = CsvTable(folder.designs, _DESIGN_COLUMNS, keep=keep.get("designs", 0))
         return cls(episodes, designs)
 

@@ -15,12 +15,15 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from rewardloom.baselines.plugs import DesignVecReward, ParallelToVecEnv
-from rewardloom.baselines.training.config import TrainConfig, design_name
+from rewardloom.baselines.training.config import (
+    TrainConfig,
+    design_name,
+    make_configured_design,
+)
 from rewardloom.baselines.training.parallel_worlds import is_parallel, make_parallel_world
 from rewardloom.baselines.training.timing import Clock, TimedVecEnv
 from rewardloom.baselines.training.world_parts import apply_wrapper, make_env
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.catalog import make_design
 from rewardloom.rewards.design import RewardDesign
 from rewardloom.wrappers import RewardComponents
 
@@ -71,8 +74,8 @@ def make_world(config: TrainConfig, *, render_mode: str | None = None) -> gym.En
 def make_training_worlds(config: TrainConfig, clock: Clock) -> TrainingWorlds:
     """Make the environments and put the designs on them, the first one innermost.
 
-    A design that relabels is made but put on nothing. Of a PettingZoo world there are `num_envs`
-    copies; every agent of each is an environment of the VecEnv.
+    A design for the training buffer is made but put on nothing. Of a PettingZoo world there are
+    `num_envs` copies; every agent of each is an environment of the VecEnv.
 
     Args:
         config: The run's settings.
@@ -84,9 +87,9 @@ def make_training_worlds(config: TrainConfig, clock: Clock) -> TrainingWorlds:
     try:
         for settings in config.designs:
             name = design_name(settings)
-            arguments = {k: v for k, v in settings.items() if k not in ("design", "name")}
-            design = designs[name] = make_design(settings["design"], **arguments)
-            if design.relabels:
+            design, on_buffer = make_configured_design(settings)
+            designs[name] = design
+            if on_buffer:
                 relabelling = design
             else:
                 venv = DesignVecReward(venv, design, name=name)

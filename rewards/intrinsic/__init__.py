@@ -5,6 +5,8 @@ from rewardloom.rewards.intrinsic.annotators import NO_LABEL as NO_LABEL
 from rewardloom.rewards.intrinsic.annotators import UNHELPFUL as UNHELPFUL
 from rewardloom.rewards.intrinsic.annotators import Annotator as Annotator
 from rewardloom.rewards.intrinsic.annotators import Comparer as Comparer
+from rewardloom.rewards.intrinsic.annotators import Goal as Goal
+from rewardloom.rewards.intrinsic.annotators import GoalLike as GoalLike
 from rewardloom.rewards.intrinsic.annotators import LexiconAnnotator as LexiconAnnotator
 from rewardloom.rewards.intrinsic.annotators import Rules as Rules
 from rewardloom.rewards.intrinsic.annotators import lexicon_goals as lexicon_goals

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.rewards.intrinsic.annotators import Annotator, Comparer, LexiconAnnotator, Rules
+from rewardloom.rewards.intrinsic.annotators import (
+    Annotator,
+    Comparer,
+    GoalLike,
+    Rules,
+    make_annotator,
+)
 from rewardloom.rewards.intrinsic.labeling import Ask, BackgroundLabeler, ImmediateLabeler, Labeler
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
 from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel
@@ -165,7 +171,7 @@ class Asking:
 
 
 def annotator_for(
-    goal: str, annotator: Annotator | str | Mapping[str, Any] | None, rules: Rules | None
+    goal: GoalLike, annotator: Annotator | str | Mapping[str, Any] | None, rules: Rules | None
 ) -> Annotator:
     """Return the annotator that the arguments of `IntrinsicDesign` describe.
 
@@ -173,12 +179,9 @@ def annotator_for(
         ConfigError: an object given together with a goal or rules, which it has itself.
     """
     if annotator is None or isinstance(annotator, str | Mapping):
-        return LexiconAnnotator(goal, rules)
+        return make_annotator(annotator, goal, rules)
     if rules is not None or goal != "score":
-        raise ConfigError(
-            "goal and rules are the lexicon's; an annotator of your own has its own goal. Give one "
-            "or the other."
-        )
+        raise ConfigError("An annotator object has its own goal and rules. Give one or the other.")
     return annotator
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
-from rewardloom.rewards.intrinsic.annotators import Annotator, Rules
+from rewardloom.rewards.intrinsic.annotators import Annotator, GoalLike, Rules
 from rewardloom.rewards.intrinsic.asking import Asking, annotator_for, build_model
 from rewardloom.rewards.intrinsic.counting import CaptionCounter
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
@@ -42,7 +42,7 @@ class IntrinsicDesign:
 
     Args:
         goal: What is helpful: a goal of the lexicon ("score", "combat", "gold", "stairs",
-            "explore"), of your `rules`, or of a language model's goals.
+            "explore"), of your `rules`, or for a language model also a `Goal` of your own.
         model: "retrieval", "classification" or "ranking".
         annotator: Who annotates: an object, or a name or mapping for
             `rewardloom.rewards.intrinsic.annotators.make_annotator`; None takes the lexicon.
@@ -82,7 +82,7 @@ class IntrinsicDesign:
 
     def __init__(
         self,
-        goal: str = "score",
+        goal: GoalLike = "score",
         *,
         model: str = "retrieval",
         annotator: Annotator | str | Mapping[str, Any] | None = None,

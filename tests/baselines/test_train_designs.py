@@ -179,6 +179,47 @@ def test_without_a_learned_design_there_is_no_such_file(tmp_path):
 
 
 def test_a_design_that_relabels_must_be_the_last():
-    with pytest.raises(ConfigError, match=r"designs\[0\] \('trial'\) only relabels.*the last"):
+    with pytest.raises(ConfigError, match=r"designs\[0\] \('trial'\) rewrites.*the last"):
         config({"design": "trial"}, {"design": "defer"})
+    with pytest.raises(ConfigError, match=r"designs\[0\] \('scale'\) rewrites.*the last"):
+        config({"design": "scale", "factor": 2, "relabel": True}, {"design": "defer"})
     config({"design": "defer"}, {"design": "trial"})
+
+
+def test_relabel_must_be_a_bool_that_fits():
+    with pytest.raises(ConfigError, match="'relabel' must be true or false"):
+        config({"design": "scale", "factor": 2, "relabel": 1})
+    with pytest.raises(ConfigError, match="only relabels; leave out 'relabel'"):
+        config({"design": "trial", "relabel": False})
+
+
+def test_a_step_design_on_the_buffer_pays_what_it_pays_online(tmp_path):
+    """Equal rewards make equal agents, to the bit; the annotator answers at once."""
+    rules = [{"id": "left", "regex": "left", "weight": 1}]
+    design = {"design": "intrinsic", "rules": rules, "count_exponent": 1, "extrinsic_coef": 0.5}
+    policies = []
+    for relabel in (False, True):
+        settings = config(
+            {**design, "relabel": relabel},
+            wrappers=[
+                {
+                    "wrapper": "rewardloom.wrappers.captions:EventCaptions",
+                    "caption_fn": f"{__name__}:says_where_the_cart_goes",
+                }
+            ],
+        )
+        run = train(settings, tmp_path / str(relabel), progress=False)
+        policies.append(load_from_zip_file(run.folder.model)[1]["policy"])
+        told = rows(run.folder.designs)
+        assert [int(row["step"]) for row in told] == [512, 1_024, 1_536, 2_048]
+        assert float(told[0]["intrinsic_per_1000"]) > 0
+        assert float(told[-1]["labels"]) == 2
+    a, b = policies
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    plain = train(config(), tmp_path / "plain", progress=False).folder.model
+    c = load_from_zip_file(plain)[1]["policy"]
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def says_where_the_cart_goes(step):
+    return "left" if step.next_obs[0] < step.obs[0] else "right"

@@ -12,7 +12,7 @@ from pettingzoo import ParallelEnv
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
+from rewardloom.rewards.intrinsic import Annotator, GoalLike, IntrinsicDesign, Rules
 from rewardloom.rewards.scale import ScaleDesign
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.parallel.design import DesignReward
@@ -56,12 +56,19 @@ class CountReward(DesignReward):
         env: ParallelEnv,
         coef: float = 0.1,
         *,
+        extrinsic_coef: float = 1.0,
         exponent: float = 0.5,
         resolution: float | None = None,
         obs_keys: Sequence[str] | None = None,
         name: str = "count",
     ):
-        design = CountDesign(coef, exponent=exponent, resolution=resolution, obs_keys=obs_keys)
+        design = CountDesign(
+            coef,
+            extrinsic_coef=extrinsic_coef,
+            exponent=exponent,
+            resolution=resolution,
+            obs_keys=obs_keys,
+        )
         super().__init__(env, design, name=name)
 
 
@@ -74,7 +81,7 @@ class IntrinsicReward(DesignReward):
     def __init__(
         self,
         env: ParallelEnv,
-        goal: str = "score",
+        goal: GoalLike = "score",
         *,
         model: str = "retrieval",
         annotator: Annotator | str | Mapping[str, Any] | None = None,

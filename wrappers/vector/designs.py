@@ -12,7 +12,7 @@ import gymnasium as gym
 
 from rewardloom.rewards.count import CountDesign
 from rewardloom.rewards.defer import DeferDesign
-from rewardloom.rewards.intrinsic import Annotator, IntrinsicDesign, Rules
+from rewardloom.rewards.intrinsic import Annotator, GoalLike, IntrinsicDesign, Rules
 from rewardloom.rewards.scale import ScaleDesign
 from rewardloom.rewards.weight import WeightDesign
 from rewardloom.wrappers.vector.design import DesignReward
@@ -60,12 +60,19 @@ class CountReward(DesignReward):
         env: gym.vector.VectorEnv,
         coef: float = 0.1,
         *,
+        extrinsic_coef: float = 1.0,
         exponent: float = 0.5,
         resolution: float | None = None,
         obs_keys: Sequence[str] | None = None,
         name: str = "count",
     ):
-        design = CountDesign(coef, exponent=exponent, resolution=resolution, obs_keys=obs_keys)
+        design = CountDesign(
+            coef,
+            extrinsic_coef=extrinsic_coef,
+            exponent=exponent,
+            resolution=resolution,
+            obs_keys=obs_keys,
+        )
         super().__init__(env, design, name=name)
 
 
@@ -78,7 +85,7 @@ class IntrinsicReward(DesignReward):
     def __init__(
         self,
         env: gym.vector.VectorEnv,
-        goal: str = "score",
+        goal: GoalLike = "score",
         *,
         model: str = "retrieval",
         annotator: Annotator | str | Mapping[str, Any] | None = None,
