@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
@@ -82,6 +84,7 @@ class StubLLM:
         self.connections = 0
         self.most_at_once = 0
         self._at_once = 0
+        self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self.stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -100,6 +103,7 @@ class StubLLM:
         """Stop listening, and drop every connection."""
         self.stopping.set()
         self._server.shutdown()
+        self.drop_connections()
         self._server.server_close()
         self._thread.join()
 
@@ -122,9 +126,19 @@ class StubLLM:
         with self._lock:
             self._at_once -= 1
 
-    def connected(self) -> None:
+    def connected(self, connection: socket.socket) -> None:
         with self._lock:
             self.connections += 1
+            self._open.append(connection)
+
+    def drop_connections(self) -> None:
+        """Close the server's end of every connection, and wait until the client's end knows."""
+        with self._lock:
+            dropped, self._open = self._open, []
+        for connection in dropped:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(0.01)
 
 
 class _Server(ThreadingHTTPServer):
@@ -144,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.server.stub.connected()
+        self.server.stub.connected(self.connection)
 
     def log_message(self, *_):
         pass

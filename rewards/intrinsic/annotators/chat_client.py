@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 import warnings
+import weakref
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -73,6 +74,7 @@ class ChatClient:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._idle: list[Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         self._busy: set[Connection] = set()
         self._jobs: set[Job] = set()
         self._closes = 0
@@ -111,14 +113,14 @@ class ChatClient:
         """Abandon the requests in flight and close all connections; `ask` opens new ones."""
         with self._lock:
             self._closes += 1
-            idle, self._idle = self._idle, []
+            idle = list(self._idle)
+            self._idle.clear()
             busy, jobs = list(self._busy), list(self._jobs)
         for job in jobs:
             job.abandon()
         for connection in busy:
             connection.cut()
-        for connection in idle:
-            connection.close()
+        _close_all(idle)
 
     def _run(self, bodies: Sequence[bytes], closes: int) -> list[Outcome]:
         job, trial = Job(bodies), self._breaker.is_open
@@ -126,7 +128,10 @@ class ChatClient:
             if self._closes != closes:
                 return job.outcomes
             if self._process != os.getpid():  # forked: the parent's connections are not ours
-                self._process, self._idle, self._busy = os.getpid(), [], set()
+                self._process = os.getpid()
+                _close_all(self._idle)
+                self._idle.clear()
+                self._busy.clear()
             if self._endpoint.tls and self._tls is None:
                 self._tls = ssl.create_default_context()
             self._jobs.add(job)
@@ -254,6 +259,11 @@ class ChatClient:
         with self._lock:
             for name, amount in amounts.items():
                 self.counts[name] += amount
+
+
+def _close_all(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _is_retried(cause: str) -> bool:

@@ -100,6 +100,8 @@ class Connection(http.client.HTTPConnection):
         self._tls = tls
         self._seconds = timeout
         self._cut = False
+        # `sock` is None while the last answer of a connection is read
+        self._opened: socket.socket | None = None
         self.default_port = 443 if tls else 80
 
     def connect(self) -> None:
@@ -161,13 +163,13 @@ class Connection(http.client.HTTPConnection):
     def cut(self) -> None:
         """End whatever another thread does on this connection; it gets an error at once."""
         self._cut = True
-        held: socket.socket | None = self.sock
-        if held is not None:
+        opened = self._opened
+        if opened is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(held, socket.SHUT_RDWR)
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # not the one of TLS, which talks
 
     def _hold(self, opened: socket.socket) -> None:
-        self.sock = opened
+        self.sock = self._opened = opened
         if self._cut:  # `cut` came before there was a socket
             raise ConnectionAbortedError("closed")
 
