@@ -52,7 +52,7 @@ class E3BReward(DesignReward[Any, Any]):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         ridge: float = 0.1,

@@ -53,7 +53,7 @@ class ICMReward(DesignReward[Any, Any]):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         eta: float = 1.0,

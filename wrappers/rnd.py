@@ -50,7 +50,7 @@ class RNDReward(DesignReward[Any, Any]):
     def __init__(
         self,
         env: gym.Env[Any, Any],
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         discount: float = 0.99,

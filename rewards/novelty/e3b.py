@@ -51,7 +51,7 @@ class E3BDesign(NoveltyDesign):
 
     def __init__(
         self,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         ridge: float = 0.1,

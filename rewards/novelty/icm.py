@@ -52,7 +52,7 @@ class ICMDesign(NoveltyDesign):
 
     def __init__(
         self,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         eta: float = 1.0,

@@ -132,9 +132,11 @@ class OnlineLearner:
         """Go on from what `state_dict` returned, on this learner's device."""
         self._network = None
         if "network" in state:
+            from rewardloom.rewards.learning.networks import to_cpu
+
             network = self._make(dict(state["widths"]))
             network.load_state_dict(state["network"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._optimizer.load_state_dict(to_cpu(state["optimizer"]))  # which would share it
         self._moments.load_state_dict(state["moments"])
         self._waiting = [dict(rows) for rows in state["waiting"]]
         self._waiting_steps = sum(len(rows["next_obs"]) for rows in self._waiting)

@@ -73,7 +73,7 @@ class NGUDesign(NoveltyDesign):
 
     def __init__(
         self,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         neighbors: int = 10,

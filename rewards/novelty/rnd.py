@@ -48,7 +48,7 @@ class RNDDesign(NoveltyDesign):
 
     def __init__(
         self,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         extrinsic_coef: float = 1.0,
         discount: float = 0.99,

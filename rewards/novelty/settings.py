@@ -48,7 +48,7 @@ class NoveltyLearning:
     learning_rate: float = 1e-3
     train_every: int = 256
     epochs: int = 1
-    batch_size: int = 128
+    batch_size: int = 64
     warmup_steps: int = 1000
     seed: int = 0
     device: str = "cpu"

@@ -21,7 +21,7 @@ class RNDReward(DesignReward):
     def __init__(
         self,
         env: ParallelEnv,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         name: str = "rnd",
         **options: Any,
@@ -35,7 +35,7 @@ class ICMReward(DesignReward):
     def __init__(
         self,
         env: ParallelEnv,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         name: str = "icm",
         **options: Any,
@@ -49,7 +49,7 @@ class NGUReward(DesignReward):
     def __init__(
         self,
         env: ParallelEnv,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         name: str = "ngu",
         **options: Any,
@@ -63,7 +63,7 @@ class E3BReward(DesignReward):
     def __init__(
         self,
         env: ParallelEnv,
-        intrinsic_coef: float = 0.1,
+        intrinsic_coef: float = 1.0,
         *,
         name: str = "e3b",
         **options: Any,
