@@ -41,6 +41,19 @@ NETHACK = TrainConfig(
     checkpoint_every=512,
     eval_episodes=1,
 )
+SPREAD = TrainConfig(
+    world="pettingzoo:mpe2.simple_spread_v3",
+    steps=6_000,
+    components={
+        "near": "rewardloom.baselines.tasks.spread:near",
+        "apart": "rewardloom.baselines.tasks.spread:apart",
+    },
+    num_envs=4,
+    designs=({"design": "heron", "ranking": ["near", "apart"], "model": "linear"},),
+    algo_kwargs={"n_steps": 50, "n_epochs": 1},
+    checkpoint_every=600,
+    eval_episodes=2,
+)
 
 SCALARS = ("rollout/ep_raw_rew_mean", "rollout/ep_rew_mean", "train/loss")
 
@@ -100,7 +113,9 @@ def assert_equal(a, b):
 
 
 @pytest.mark.parametrize(
-    "config", [CARTPOLE, PENDULUM, NETHACK], ids=["cartpole", "pendulum", "nethack"]
+    "config",
+    [CARTPOLE, PENDULUM, NETHACK, SPREAD],
+    ids=["cartpole", "pendulum", "nethack", "spread"],
 )
 def test_a_killed_run_resumed_equals_an_uninterrupted_one(tmp_path, config):
     folder = kill_between_checkpoints(config, tmp_path / "killed", tmp_path, 3)
