@@ -10,17 +10,17 @@ import html
 from collections.abc import Sequence
 from itertools import groupby
 
-from rewardloom.baselines.comparison.figures import Panel, curve_svg, is_constant, words
+from rewardloom.baselines.comparison.figures import COUNTS, Panel, curve_svg, is_constant, words
 from rewardloom.baselines.comparison.results import DIAGNOSTIC, ArmResult, split_diagnostic
 from rewardloom.baselines.comparison.sections import arm_heads, interval, table_row
 
 __all__ = ["design_section", "diagnostic_panels"]
 
 _NOTE = (
-    "What each design measured when it trained its model, over environment steps: mean over the "
-    "arm's seeds, bands as above. A curve spans the steps at which every run of the arm has "
-    "values; between two trainings it is a straight line. Numbers that never change are in the "
-    "table only, which shows the last training of each run."
+    "What each design measured of itself, over environment steps: mean over the arm's seeds, bands "
+    "as above. A curve spans the steps at which every run of the arm has values; between two "
+    "measurements it is a straight line. Numbers that never change, and counts of what is stored, "
+    "are in the table only, which shows the last measurement of each run."
 )
 
 
@@ -44,7 +44,7 @@ def design_section(arms: Sequence[ArmResult]) -> str:
         f'<p class="small">{_NOTE}</p>',
     ]
     for design, group in groupby(panels, key=lambda panel: split_diagnostic(panel.column)[0]):
-        shown = [panel for panel in group if not is_constant(panel, arms)]
+        shown = [panel for panel in group if _says_something(panel, arms)]
         if not shown:
             continue
         figures = "".join(
@@ -56,6 +56,10 @@ def design_section(arms: Sequence[ArmResult]) -> str:
         parts.append("</div>")
     parts.append(f'<div class="card scroll" style="margin-top: 1rem">{_table(panels, arms)}</div>')
     return "".join(parts)
+
+
+def _says_something(panel: Panel, arms: Sequence[ArmResult]) -> bool:
+    return split_diagnostic(panel.column)[1] not in COUNTS and not is_constant(panel, arms)
 
 
 def _table(panels: Sequence[Panel], arms: Sequence[ArmResult]) -> str:
@@ -71,6 +75,6 @@ def _table(panels: Sequence[Panel], arms: Sequence[ArmResult]) -> str:
         ]
         rows.append(table_row(f"{design}: {words(key).lower()}", cells))
     return (
-        f'<table><thead><tr><th scope="col">After the last training</th>'
+        f'<table><thead><tr><th scope="col">At the last measurement</th>'
         f"{arm_heads(arms, speaking)}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )

@@ -27,6 +27,7 @@ from rewardloom.baselines.training.config import design_name
 
 __all__ = [
     "ARM_COLORS",
+    "COUNTS",
     "DASHES",
     "Panel",
     "curve_svg",
@@ -43,6 +44,9 @@ ARM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 """Line styles by arm, so that color is never alone."""
+
+COUNTS = ("episodes", "steps", "refits")
+"""What designs store and how often they train; curves of these say nothing."""
 
 _INK, _MUTED, _GRID = "#1b1e23", "#5c6470", "#d9dde3"
 _THEME = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"}
@@ -99,7 +103,7 @@ def panels(arms: Sequence[ArmResult], designs: Sequence[dict[str, Any]]) -> list
             "shaped_return", "Shaped return: what the agent was paid", "sum per episode"
         ),
     }
-    found = [known[column] for column in known if column in columns]
+    found: list[Panel | None] = [known[column] for column in known if column in columns]
     for column in columns:
         if column.startswith("metric_"):
             unit = "share of episodes" if column == "metric_is_success" else "at the episode's end"
@@ -110,11 +114,14 @@ def panels(arms: Sequence[ArmResult], designs: Sequence[dict[str, Any]]) -> list
         name = next((name for name in names if column.startswith(f"design_{name}_")), None)
         if name is not None:
             found.append(_design_panel(column, name))
-    return found
+    return [panel for panel in found if panel is not None]
 
 
-def _design_panel(column: str, design: str) -> Panel:
-    """Return the panel of a design's column, which says in its name what stands for an episode."""
+def _design_panel(column: str, design: str) -> Panel | None:
+    """Return the panel of a design's column, whose name says what stands for an episode.
+
+    Counts have none.
+    """
     part, unit = column.removeprefix(f"design_{design}_"), "sum per episode"
     for ending, words_ in (
         ("_mean", "mean over an episode's steps"),
@@ -122,6 +129,8 @@ def _design_panel(column: str, design: str) -> Panel:
     ):
         if part.endswith(ending):
             part, unit = part.removesuffix(ending), words_
+    if part in COUNTS:
+        return None
     return Panel(column, f"{design}: {part.replace('_', ' ')}", unit)
 
 

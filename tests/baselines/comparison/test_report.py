@@ -17,14 +17,18 @@ from rewardloom.errors import RunError
 
 
 class Page(html.parser.HTMLParser):
-    """Collects the text, the ids and everything that a browser would fetch."""
+    """Collects the text, the ids, everything that a browser would fetch, and what holds tables."""
 
     def __init__(self, text):
         super().__init__()
-        self.fetched, self.ids, self.text = [], [], ""
+        self.fetched, self.ids, self.text, self.table_boxes = [], [], "", []
+        self.box = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.table_boxes.append(self.box)
+        self.box = dict(attrs).get("class") or ""
         for name, value in attrs:
             if name in ("src", "href", "xlink:href", "srcset", "data", "poster"):
                 self.fetched.append(value)
@@ -50,6 +54,17 @@ def test_report_is_one_file_that_fetches_nothing(make_comparison):
         r"@import|url\((?!#)|<link|fetch\(|XMLHttpRequest|https?://(?!www\.w3)", text
     )
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_what_is_wide_scrolls_in_its_own_box_on_a_narrow_screen(make_comparison):
+    folder = make_comparison({"plain": [1, 2], "heron": [1, 2]})
+    for seed in (0, 1):
+        write_diagnostics(folder, "heron", seed, [{"step": 9, "design": "heron", "loss": 1.0}])
+    text = report_of(folder)
+    boxes = Page(text).table_boxes
+    assert len(boxes) == 2
+    assert all("scroll" in box.split() for box in boxes)
+    assert re.search(r'<figure class="card scroll"><svg[^>]*Evaluated raw return', text)
 
 
 def test_report_names_arms_designs_seeds_command_and_compute(make_comparison):
@@ -78,6 +93,7 @@ def test_a_design_columns_name_says_what_stands_for_an_episode(make_comparison):
     config, _ = read_comparison(folder)
     arm = arm_results(comparison_runs(folder, config))[0]
     columns = ("design_defer_held_last", "design_count_visits_mean", "design_count_bonus")
+    columns += ("design_count_refits_last",)  # a count: no panel
     arm.curves.update(dict.fromkeys(columns, arm.curves["raw_return"]))
     found = panels([arm], [{"design": "defer"}, {"design": "count"}])
     assert found[-3:] == [
@@ -123,7 +139,7 @@ def test_learned_designs_speak_for_themselves(make_comparison):
     for seed in (0, 1):
         rows = [
             {"step": 2000 * k, "design": "heron", "pair_accuracy": 0.5 + 0.1 * k + 0.02 * seed}
-            | {"undecided": 0.25}
+            | {"undecided": 0.25, "episodes": 10.0 * k, "steps": 2000.0 * k}
             for k in range(1, 5)
         ]
         write_diagnostics(folder, "heron", seed, rows)
@@ -135,6 +151,7 @@ def test_learned_designs_speak_for_themselves(make_comparison):
     table = Page(section[section.index("<table") :]).text
     assert "heron: pair accuracy0.91[0.9, 0.92]" in table
     assert "heron: undecided0.25[0.25, 0.25]" in table
+    assert "heron: steps8,000[8,000, 8,000]" in table
     assert "plain" not in table
     assert len(Page(text).ids) == len(set(Page(text).ids))
 
