@@ -2,6 +2,7 @@
 
 - `caption_key`, `padded`: what a network reads of captions.
 - `Labels`: annotations without duplicates, of bounded number.
+- `Pool`: captions to be compared, of bounded number.
 - `remember`: adds to a bounded table.
 """
 
@@ -15,7 +16,17 @@ from numpy.typing import NDArray
 
 from rewardloom.errors import ConfigError
 
-__all__ = ["LONGEST", "PAD", "Key", "Labels", "caption_key", "checked_labels", "padded", "remember"]
+__all__ = [
+    "LONGEST",
+    "PAD",
+    "Key",
+    "Labels",
+    "Pool",
+    "caption_key",
+    "checked_labels",
+    "padded",
+    "remember",
+]
 
 LONGEST = 256
 """Bytes of a caption that are read; those behind them are cut off."""
@@ -24,6 +35,7 @@ PAD = 0xFF
 """Fills up short captions: UTF-8 never has this byte, while 0 may stand in a caption."""
 
 _BUCKET = 32  # widths are multiples of it, so that few shapes occur
+_DRAWS_PER_PAIR = 4  # since captions that were drawn twice make no pair
 
 Key: TypeAlias = tuple[bytes, ...]
 """What was annotated: one caption, or the two of a pair."""
@@ -133,3 +145,43 @@ class Labels:
             first = 0
         self.keys, self._labels, self._oldest = keys, labels, first
         self._rows = {key: row for row, key in enumerate(keys)}
+
+
+class Pool:
+    """Captions that pairs are drawn from, of bounded number.
+
+    Args:
+        limit: How many at most; the oldest leave first.
+        distinct: Whether a caption that is in the pool does not enter again.
+
+    Attributes:
+        captions: The oldest first.
+    """
+
+    def __init__(self, limit: int, distinct: bool):
+        self.limit = limit
+        self.distinct = distinct
+        self.captions: list[str] = []
+        self._held: set[str] = set()  # of a distinct pool
+
+    def add(self, captions: Sequence[str]) -> None:
+        """Take captions in."""
+        if self.distinct:
+            captions = [c for c in dict.fromkeys(captions) if c not in self._held]
+            self._held.update(captions)
+        self.captions.extend(captions)
+        surplus = len(self.captions) - self.limit
+        if surplus > 0:
+            self._held.difference_update(self.captions[:surplus])
+            del self.captions[:surplus]
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
+        """Return uniformly drawn pairs of two different captions.
+
+        Fewer than `count` come back where nearly all captions are the same one.
+        """
+        if not self.captions:
+            return []
+        rows = rng.integers(0, len(self.captions), (_DRAWS_PER_PAIR * count, 2))
+        drawn = [(self.captions[first], self.captions[second]) for first, second in rows.tolist()]
+        return [pair for pair in drawn if pair[0] != pair[1]][:count]

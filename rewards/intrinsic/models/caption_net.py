@@ -111,7 +111,7 @@ class CaptionLearner:
         return scores
 
     def logits(self, keys: Sequence[Key]) -> NDArray[np.float64]:
-        """Return the log-odds of the label 1: a caption's score, or the second's less the first's.
+        """Return the log-odds of the label 1: a caption's score, or the first's less the second's.
 
         Args:
             keys: Captions, or pairs of captions.
@@ -184,4 +184,4 @@ class CaptionLearner:
 
 def _log_odds(scores: Any) -> Any:
     """Return (B,) log-odds from (B, 1) scores of captions or (B, 2) of pairs."""
-    return scores[:, 0] if scores.shape[1] == 1 else scores[:, 1] - scores[:, 0]
+    return scores[:, 0] if scores.shape[1] == 1 else scores[:, 0] - scores[:, 1]

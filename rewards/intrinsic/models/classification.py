@@ -100,17 +100,17 @@ class ClassificationModel:
     def diagnostics(self) -> dict[str, float]:
         """Return what shows whether the network has learned.
 
-        `labels` and `positives` (labels above 1/2) are those kept; `loss` is that of the latest
+        `labels` are those kept, `positives` those of at least 0.5; `loss` is that of the latest
         refit. `accuracy` is the share of labels that the network foretold before it was trained on
         them, `recall` that among the positive ones: what most captions say is unhelpful, so that a
         network that pays nothing is accurate too. `positive_share` is the paid share of captions
         that were scored. The latest 1,000 count; without any, these three are 0.
         """
         judged = np.array(self._trainer.judged).reshape(-1, 2)
-        foretold, positive = self._helpful(judged[:, 0]), judged[:, 1] > 0.5
+        foretold, positive = self._helpful(judged[:, 0]), judged[:, 1] >= 0.5
         return {
             "labels": float(self.labels),
-            "positives": float((self._trainer.store.array() > 0.5).sum()),
+            "positives": float((self._trainer.store.array() >= 0.5).sum()),
             "loss": self._trainer.loss,
             "accuracy": _mean(foretold == positive),
             "recall": _mean(foretold[positive]),

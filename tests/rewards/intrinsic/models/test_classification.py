@@ -231,24 +231,7 @@ def test_diagnostics_have_the_same_finite_entries_before_and_after():
     assert (after["labels"], after["refits"]) == (64, 1)
 
 
-def assert_same(one, other):
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, other)
-    else:
-        assert one == other
-
-
-def test_a_restored_model_goes_on_as_if_nothing_had_happened():
+def test_a_restored_model_goes_on_as_if_nothing_had_happened(assert_same):
     captions, _ = deeds(50, seed=9)
     model = trained(70, max_labels=40)
     model.values(captions[:10])
@@ -263,7 +246,7 @@ def test_a_restored_model_goes_on_as_if_nothing_had_happened():
     assert_same(model.state_dict(), other.state_dict())
 
 
-def test_a_saved_state_does_not_change_any_more():
+def test_a_saved_state_does_not_change_any_more(assert_same):
     model = trained()
     state = model.state_dict()
     copy = pickle.loads(pickle.dumps(state))
@@ -277,7 +260,7 @@ def test_a_state_of_another_size_is_refused():
         ClassificationModel({**SMALL, "hidden": [17]}).load_state_dict(trained().state_dict())
 
 
-def test_equal_seeds_are_equal_and_nobody_elses_random_numbers_are_drawn():
+def test_equal_seeds_are_equal_and_nobody_elses_random_numbers_are_drawn(assert_same):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
