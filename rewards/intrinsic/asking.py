@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.intrinsic.annotators import (
     Annotator,
@@ -18,7 +16,6 @@ from rewardloom.rewards.intrinsic.annotators import (
 from rewardloom.rewards.intrinsic.labeling import Ask, BackgroundLabeler, ImmediateLabeler, Labeler
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
 from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel
-from rewardloom.typing import F64N
 
 __all__ = ["MODELS", "Asking", "annotator_for", "build_model"]
 
@@ -89,8 +86,8 @@ class Asking:
         self._pairs = model.annotates == "pairs"
         self._most_pairs = 2 * batch_size
 
-    def worth(self, captions: list[str], *, ask: bool) -> tuple[F64N, F64N]:
-        """Return the worth of captions and whether the model knows it, both (n,) float64.
+    def worth(self, captions: list[str], *, ask: bool) -> tuple[list[float], list[float]]:
+        """Return the worth of captions, and 1.0 or 0.0 for whether the model knows it.
 
         Args:
             captions: Texts, repeated or not.
@@ -103,13 +100,13 @@ class Asking:
             self.notice([c for c, value in zip(captions, known, strict=True) if value is None])
             known = self._known(captions)
         if None not in known:
-            return np.array(known, np.float64), np.ones(len(captions))
+            return known, [1.0] * len(captions)  # pyright: ignore[reportReturnType] (no None in it)
         missing = dict.fromkeys(c for c, v in zip(captions, known, strict=True) if v is None)
         _check_texts(missing)
         found = dict(zip(missing, self.model.values(list(missing)).tolist(), strict=True))
         table = self.model.table
         filled = [found[c] if v is None else v for c, v in zip(captions, known, strict=True)]
-        return np.array(filled, np.float64), np.array([c in table for c in captions], np.float64)
+        return filled, [float(c in table) for c in captions]
 
     def notice(self, captions: list[str]) -> None:
         """Give captions to the annotator, and learn from the answers that are there."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardloom.errors import ConfigError, unknown_name
-from rewardloom.typing import F64N, F64T, I64E1
+from rewardloom.typing import F64T, I64E1
 
 __all__ = ["COUNT_KEYS", "CaptionCounter", "template"]
 
@@ -79,7 +79,7 @@ class CaptionCounter:
 
     def count(
         self, captions: Sequence[str], slots: Sequence[int], *, freeze: bool = False
-    ) -> tuple[F64N, F64N | None]:
+    ) -> tuple[list[int], list[int] | None]:
         """Count one tick.
 
         Args:
@@ -88,7 +88,7 @@ class CaptionCounter:
             freeze: True leaves the counts for life as they are.
 
         Returns:
-            (n,) count of each caption in its episode, the present time included; and the same for
+            Count of each caption in its episode, the present time included; and the same for
             life, where the captions of a tick are counted together before any is read (None
             without `lifetime`).
         """
@@ -100,7 +100,7 @@ class CaptionCounter:
             if times == 1 and len(counts) > _MAX_EPISODE:
                 del counts[next(iter(counts))]
             found.append(times)
-        return np.array(found, np.float64), self._live(keys, freeze)
+        return found, self._live(keys, freeze)
 
     def count_episodes(
         self,
@@ -119,7 +119,7 @@ class CaptionCounter:
             freeze: As in `count`.
 
         Returns:
-            As `count`, (T,); for life the rows are counted one after the other.
+            As `count`, (T,) float64; for life the rows are counted one after the other.
         """
         keys = list(self._keyed(captions))
         ids: dict[str, int] = {}
@@ -159,7 +159,7 @@ class CaptionCounter:
             known.clear()
         return [known.get(c) or known.setdefault(c, fold(c)) for c in captions]
 
-    def _live(self, keys: Sequence[str], freeze: bool) -> F64N | None:
+    def _live(self, keys: Sequence[str], freeze: bool) -> list[int] | None:
         counts = self._lifetime
         if counts is None:
             return None
@@ -168,7 +168,7 @@ class CaptionCounter:
                 counts[key] = counts.get(key, 0) + 1
             while len(counts) > _MAX_LIFETIME:
                 del counts[next(iter(counts))]
-        return np.array([counts.get(key, 0) or 1 for key in keys], np.float64)
+        return [counts.get(key, 0) or 1 for key in keys]
 
 
 def _repeats(labels: NDArray[np.int64]) -> F64T:

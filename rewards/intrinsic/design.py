@@ -18,8 +18,6 @@ from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["IntrinsicDesign"]
 
-_COLUMNS = ("reward", "value", "count", "known")
-
 
 class IntrinsicDesign:
     r"""Pays extrinsic_coef * r_t + intrinsic_coef * v(c_t) / (N(c_t)^a M(c_t)^b).
@@ -136,8 +134,8 @@ class IntrinsicDesign:
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
         """See `RewardDesign.bind`; what was learned stays."""
         self._counter.bind(num_slots)
-        self._slots = range(num_slots)
-        self._shown: dict[str, F64N] = {name: np.zeros(num_slots) for name in _COLUMNS}
+        self._slots: Sequence[int] = range(num_slots)
+        self._shown = np.zeros((5, num_slots))
 
     def begin(self, slots: BoolN, extra: Mapping[str, Any] | None = None) -> None:
         """See `RewardDesign.begin`; the reset's caption is counted where the plug gives one."""
@@ -158,27 +156,29 @@ class IntrinsicDesign:
 
     def step(self, batch: StepBatch) -> F64N:
         """See `RewardDesign.step`; the tick's unknown captions are annotated in one call."""
-        captions, active = _captions(batch.extra), batch.active
-        slots: Sequence[int] = self._slots
-        everyone = np.count_nonzero(active) == len(active)
+        captions, slots = _captions(batch.extra), self._slots
+        everyone = False not in batch.active.tolist()
         if not everyone:
-            slots = np.flatnonzero(active).tolist()
+            slots = np.flatnonzero(batch.active).tolist()
             captions = [captions[slot] for slot in slots]
         ask = self.update_model and not self._notices
         worth, known = self._asking.worth(captions, ask=ask)
         counts, life = self._counter.count(captions, slots, freeze=not self.update_model)
-        bonus = self._bonus(worth, counts, life)
+        bonus = self._bonuses(worth, counts, life)
         self._steps += len(captions)
-        self._rewarded += np.count_nonzero(bonus)
-        self._paid += float(bonus.sum())
-        columns = (bonus, worth, counts, known)
+        self._rewarded += len(bonus) - bonus.count(0.0)
+        self._paid += sum(bonus)
+        scale, rewards = self.extrinsic_coef, batch.reward.tolist()
         if not everyone:
-            columns = tuple(_spread(column, active) for column in columns)
-            bonus, raw = columns[0], np.where(active, batch.reward, 0.0)
-        else:
-            raw = batch.reward
-        self._shown = dict(zip(_COLUMNS, columns, strict=True))
-        return self.extrinsic_coef * raw + bonus
+            rewards = [rewards[slot] for slot in slots]
+        paid = [scale * reward + extra for reward, extra in zip(rewards, bonus, strict=True)]
+        shown = np.array([*paid, *bonus, *worth, *counts, *known]).reshape(5, -1)
+        if not everyone:
+            all_slots = np.zeros((5, len(batch.active)))
+            all_slots[:, batch.active] = shown
+            shown = all_slots
+        self._shown = shown
+        return shown[0]
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; all unknown captions are annotated in one call."""
@@ -188,7 +188,10 @@ class IntrinsicDesign:
         counts, life = self._counter.count_episodes(
             captions, episodes.offsets, starts, freeze=not self.update_model
         )
-        return self.extrinsic_coef * episodes.reward + self._bonus(worth, counts, life)
+        bonus = self.intrinsic_coef * np.array(worth) * counts**-self.count_exponent
+        if life is not None:
+            bonus = bonus * life**-self.lifetime_exponent
+        return self.extrinsic_coef * episodes.reward + bonus
 
     def summary(self) -> dict[str, F64N]:
         """Return what was paid for captions, and why.
@@ -196,7 +199,8 @@ class IntrinsicDesign:
         `reward` is the intrinsic part after its coefficient, `value` what the caption is worth,
         `count` its number in the episode, `known` 0 where the reward model has no opinion yet.
         """
-        return self._shown
+        _, reward, value, count, known = self._shown
+        return {"reward": reward, "value": value, "count": count, "known": known}
 
     def diagnostics(self) -> dict[str, float]:
         """Return numbers about the reward model, the annotator and what was paid.
@@ -223,16 +227,16 @@ class IntrinsicDesign:
         self._asking.load_state_dict(state)
         self._counter.load_state_dict(state["lifetime"])
 
-    def _bonus(self, worth: F64N, counts: F64N, life: F64N | None) -> F64N:
-        bonus = self.intrinsic_coef * worth * counts**-self.count_exponent
-        return bonus if life is None else bonus * life**-self.lifetime_exponent
-
-
-def _spread(values: F64N, active: BoolN) -> F64N:
-    """Return a column over all slots, 0 where inactive."""
-    column = np.zeros(len(active))
-    column[active] = values
-    return column
+    def _bonuses(
+        self, worth: list[float], counts: list[int], life: list[int] | None
+    ) -> list[float]:
+        """Return what each caption pays; lists, since one env pays for every call into numpy."""
+        coef, power = self.intrinsic_coef, -self.count_exponent
+        bonus = [coef * v * n**power if v else 0.0 for v, n in zip(worth, counts, strict=True)]
+        if life is None:
+            return bonus
+        power = -self.lifetime_exponent
+        return [paid * m**power for paid, m in zip(bonus, life, strict=True)]
 
 
 def _captions(extra: Mapping[str, Any] | None) -> list[str]:
@@ -241,4 +245,5 @@ def _captions(extra: Mapping[str, Any] | None) -> list[str]:
             "IntrinsicDesign needs the column 'caption'. Let the world put a text into "
             "info['caption'] at reset and at every step, or give the plug a function of it."
         )
-    return np.asarray(extra["caption"], object).tolist()
+    captions = extra["caption"]
+    return captions.tolist() if isinstance(captions, np.ndarray) else list(captions)
