@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=f"Example: {_EXAMPLE}",
     )
     add = parser.add_argument
-    add("world", nargs="?", help="Gymnasium id, e.g. rewardloom/NetHackScore-v0")
+    add("world", nargs="?", help="Gymnasium id or pettingzoo:MODULE")
     add("--arm", action="append", metavar="NAME[=DESIGN+DESIGN]",
         help="an arm and its designs, each name:key=value,key=value; repeatable")  # fmt: skip
     add("--seeds", metavar="N", help="how many seeds, or a list such as 3,5,8 (2)")

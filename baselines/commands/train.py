@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         description="Train PPO (MaskablePPO where the world has action masks) on a world under "
         "any chain of reward designs.",
     )
-    parser.add_argument("world", nargs="?", help="Gymnasium id, e.g. rewardloom/NetHackScore-v0")
+    parser.add_argument("world", nargs="?", help="Gymnasium id or pettingzoo:MODULE")
     add_config_arguments(parser)
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--out", metavar="DIR", help="folder of the new run")

@@ -38,9 +38,10 @@ class TrainConfig:
     """Settings of one training run; equal settings on a deterministic world give equal bits.
 
     Attributes:
-        world: Gymnasium id, optionally with a module to import first ("module:Name-v0").
+        world: Gymnasium id, optionally with a module to import first ("module:Name-v0"), or
+            "pettingzoo:" and a module that has `parallel_env`.
         steps: Environment steps to train for, summed over all environments; rounded up to whole
-            rollouts.
+            rollouts. Of a PettingZoo world every agent is an environment.
         world_kwargs: Keyword arguments of the world.
         designs: Reward designs from the innermost to the outermost, each
             {"design": name, "name": optional info key, **arguments}. The last one may rewrite the
@@ -48,14 +49,15 @@ class TrainConfig:
             relabels (emit="relabel") does, and any other with "relabel": true.
         wrappers: Wrappers of the world from the innermost to the outermost, each "module:Class" or
             {"wrapper": "module:Class", **arguments}; they count as part of the world, in the
-            evaluation too, and stand below its components and designs.
+            evaluation too, and stand below its components and designs. Those of a PettingZoo world
+            take and return a `ParallelEnv`.
         components: component name -> info key or "module:function", for
             `rewardloom.wrappers.RewardComponents` on the world; "terminal_components" may list
             those that count at the last step only. Empty leaves the world as it is.
         algo: "auto" takes MaskablePPO where the world has action masks, else PPO.
         algo_kwargs: Arguments of the algorithm over the defaults. `learning_rate` and `clip_range`
             may be "lin_<start>": falling linearly to 0 at the end of training.
-        num_envs: Environments stepped together, at least 1.
+        num_envs: Environments stepped together, at least 1; of a PettingZoo world its copies.
         seed: At least 0.
         device: "auto", "cpu", "cuda", "cuda:1", ... "auto" takes a GPU only for networks that
             gain from one.
@@ -63,7 +65,8 @@ class TrainConfig:
         checkpoint_every: Steps between checkpoints, each of which ends all open episodes; 0 means
             a tenth of `steps` but at least 5,000 per environment. Rounded up to whole rollouts.
         keep_checkpoints: How many of the latest checkpoints stay on disk, at least 1.
-        eval_episodes: Episodes of the final evaluation; 0 leaves it out.
+        eval_episodes: Episodes of the final evaluation, of a PettingZoo world games; 0 leaves it
+            out.
         eval_deterministic: Whether the final evaluation takes the most probable actions instead of
             drawing them as in training. With gSDE one drawn noise stays for the whole evaluation.
 
