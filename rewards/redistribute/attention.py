@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,17 +92,17 @@ class SegmentModel(Regressor):
         """See `Regressor.build`."""
         return _Attention(self.width, self.settings.hidden[-1], self.settings.segments)
 
-    def loss(
+    def losses(
         self, held: StoredEpisodes, inputs: torch.Tensor, chosen: np.ndarray, rng: Any
-    ) -> torch.Tensor:
-        """See `Regressor.loss`."""
+    ) -> Iterator[torch.Tensor]:
+        """See `Regressor.losses`."""
         lengths = np.diff(held.offsets)[chosen]
         firsts = held.offsets[chosen] - (np.cumsum(lengths) - lengths)
         rows = np.arange(int(lengths.sum())) + np.repeat(firsts, lengths)
         tokens, cut = self._tokens(inputs[torch.from_numpy(rows).to(self.device)], lengths)
         outputs = self._outputs(self.net[1].logits(tokens).softmax(-1), tokens)
         counts = torch.from_numpy(cut.counts).to(self.device)
-        return final_and_auxiliary_loss(outputs, counts, self.targets(held.returns[chosen]))
+        yield final_and_auxiliary_loss(outputs, counts, self.targets(held.returns[chosen]))
 
     def attention_scores(self, inputs: np.ndarray, offsets: I64E1) -> F64T:
         """Return the mean attention that a step gets from itself and the later ones, (T,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,13 @@ class Regressor:
         """Return the layers that read standardized inputs."""
 
     @abstractmethod
-    def loss(
+    def losses(
         self, held: StoredEpisodes, inputs: torch.Tensor, chosen: np.ndarray, rng: Any
-    ) -> torch.Tensor:
-        """Return the loss of some stored episodes; `inputs` are theirs, all standardized."""
+    ) -> Iterator[torch.Tensor]:
+        """Yield the parts of the loss of some stored episodes, whose gradients add up.
+
+        `inputs` are those of all stored episodes, standardized.
+        """
 
     @abstractmethod
     def returns(self, inputs: np.ndarray, offsets: I64E1) -> F64T:
@@ -74,11 +77,11 @@ class Regressor:
         total = torch.zeros((), device=self.device)
         for _ in range(settings.gradient_steps):
             chosen = rng.integers(len(held.returns), size=settings.episodes_per_batch)
-            loss = self.loss(held, inputs, chosen, rng)
             self._optimizer.zero_grad()
-            loss.backward()
+            for part in self.losses(held, inputs, chosen, rng):
+                part.backward()
+                total += part.detach()
             self._optimizer.step()
-            total += loss.detach()
         return float(total) / settings.gradient_steps
 
     def standardized(self, inputs: np.ndarray) -> torch.Tensor:
@@ -113,19 +116,31 @@ class Regressor:
 
 
 def final_and_auxiliary_loss(
-    outputs: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor
+    outputs: torch.Tensor,
+    lengths: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    first: int = 0,
+    count: int | None = None,
 ) -> torch.Tensor:
     """Return the squared error at each episode's last step plus `AUXILIARY` times that of all.
 
+    Means over the episodes. Of a stretch of steps it is the part that these add to the whole.
+
     Args:
         outputs: (E, L) predictions after each step; those past an episode's end mean nothing.
-        lengths: (E,) int64, at least 1.
+        lengths: (E,) int64, of the episodes, more than `first`.
         targets: (E,).
+        first: Step that `outputs` begin with.
+        count: Episodes to take the mean over; None for E.
 
     Source: Arjona-Medina et al. 2019, section 3, main and auxiliary task.
     """
+    count = len(lengths) if count is None else count
+    width = outputs.shape[1]
     errors = (outputs - targets[:, None]) ** 2
-    valid = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
-    final = errors.gather(1, lengths[:, None] - 1).mean()
-    every = ((errors * valid).sum(1) / lengths).mean()
+    valid = torch.arange(first, first + width, device=outputs.device) < lengths[:, None]
+    last = lengths[:, None] - 1 - first
+    final = (errors.gather(1, last.clamp(max=width - 1)) * (last < width)).sum() / count
+    every = ((errors * valid).sum(1) / lengths).sum() / count
     return final + AUXILIARY * every

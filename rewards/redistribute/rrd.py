@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,10 @@ class RateModel(Regressor):
         targets = held.returns / np.diff(held.offsets)
         self.scale = float(np.sqrt(np.mean(targets**2))) or 1.0
 
-    def loss(
+    def losses(
         self, held: StoredEpisodes, inputs: torch.Tensor, chosen: np.ndarray, rng: Any
-    ) -> torch.Tensor:
-        """See `Regressor.loss`."""
+    ) -> Iterator[torch.Tensor]:
+        """See `Regressor.losses`."""
         lengths = np.diff(held.offsets)[chosen]
         drawn, valid = _draw(lengths, self.settings.subset, rng)
         rows = torch.from_numpy((drawn + held.offsets[chosen, None]).ravel()).to(self.device)
@@ -58,7 +59,7 @@ class RateModel(Regressor):
             squares = (((rates - means[:, None]) ** 2) * mask).sum(1)
             missing = 1.0 - counts / torch.from_numpy(lengths).to(self.device)
             loss = loss - (squares / (counts - 1).clamp(min=1) / counts * missing).mean()
-        return loss
+        yield loss
 
     def rates(self, inputs: np.ndarray) -> F64T:
         """Return r^ of each row, (T,)."""

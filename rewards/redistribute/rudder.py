@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rewardloom.typing import F64T, I64E1, BoolN
 __all__ = ["SequenceModel"]
 
 _EPISODES_AT_ONCE = 64
+_STEPS_AT_ONCE = 1024  # bounds memory; gradients go back as far
 
 
 class _Sequence(nn.Module):
@@ -39,7 +41,8 @@ class SequenceModel(Regressor):
     """A GRU whose prediction g_t reads the steps up to t.
 
     Trained on the return at the last step and, with a small weight, at every step, as the LSTM of
-    Arjona-Medina et al. 2019 (RUDDER) is; smaller, and without its lessons buffer.
+    Arjona-Medina et al. 2019 (RUDDER) is; smaller, and without its lessons buffer. Gradients go
+    back through up to 1024 steps, so that memory does not grow with the length of an episode.
 
     Args:
         width: Inputs per step.
@@ -50,14 +53,17 @@ class SequenceModel(Regressor):
         """See `Regressor.build`."""
         return _Sequence(self.width, self.settings.hidden[-1])
 
-    def loss(
+    def losses(
         self, held: StoredEpisodes, inputs: torch.Tensor, chosen: np.ndarray, rng: Any
-    ) -> torch.Tensor:
-        """See `Regressor.loss`."""
+    ) -> Iterator[torch.Tensor]:
+        """See `Regressor.losses`: one part per stretch of steps."""
         lengths = np.diff(held.offsets)[chosen]
-        outputs, _ = self.net[1](inputs[self._padded(held.offsets[chosen], lengths)])
         ends = torch.from_numpy(lengths).to(self.device)
-        return final_and_auxiliary_loss(outputs, ends, self.targets(held.returns[chosen]))
+        targets, count = self.targets(held.returns[chosen]), len(chosen)
+        for going, first, outputs in self._stretches(inputs, held.offsets[chosen], lengths):
+            yield final_and_auxiliary_loss(
+                outputs, ends[going], targets[going], first=first, count=count
+            )
 
     def estimates(self, inputs: np.ndarray, offsets: I64E1) -> F64T:
         """Return g_t of each row, (T,)."""
@@ -66,11 +72,13 @@ class SequenceModel(Regressor):
         filled = np.flatnonzero(lengths)
         for first in range(0, len(filled), _EPISODES_AT_ONCE):
             part = filled[first : first + _EPISODES_AT_ONCE]
-            index = self._padded(offsets[part], lengths[part])
             with torch.no_grad():
-                values = self.unscaled(self.net[1](rows[index])[0])
-            valid = np.arange(index.shape[1]) < lengths[part, None]
-            estimates[index.cpu().numpy()[valid]] = values[valid]
+                for going, step, outputs in self._stretches(rows, offsets[part], lengths[part]):
+                    chosen = part[going.cpu().numpy()]
+                    steps = step + np.arange(outputs.shape[1])
+                    valid = steps < lengths[chosen, None]
+                    index = offsets[chosen, None] + steps
+                    estimates[index[valid]] = self.unscaled(outputs)[valid]
         return estimates
 
     def returns(self, inputs: np.ndarray, offsets: I64E1) -> F64T:
@@ -95,6 +103,28 @@ class SequenceModel(Regressor):
                 kept = torch.from_numpy(active).to(self.device)[None, :, None]
                 reached = torch.where(kept, reached, hidden)
             return self.unscaled(outputs[:, 0]), reached
+
+    def _stretches(
+        self, rows: torch.Tensor, firsts: np.ndarray, lengths: np.ndarray
+    ) -> Iterator[tuple[torch.Tensor, int, torch.Tensor]]:
+        """Run through episodes, all of them `_STEPS_AT_ONCE` steps at a time.
+
+        The hidden state goes on from stretch to stretch, gradients do not.
+
+        Yields:
+            The episodes (A,) that are not over, the step their stretch begins with, and the
+            predictions (A, L) after its steps.
+        """
+        hidden, going = None, np.arange(len(lengths))
+        for first in range(0, int(lengths.max()), _STEPS_AT_ONCE):
+            still = lengths[going] > first
+            going = going[still]
+            if hidden is not None:
+                hidden = hidden.detach()[:, torch.from_numpy(still).to(self.device)]
+            stretch = np.minimum(lengths[going] - first, _STEPS_AT_ONCE)
+            index = self._padded(firsts[going] + first, stretch)
+            outputs, hidden = self.net[1](rows[index], hidden)
+            yield torch.from_numpy(going).to(self.device), first, outputs
 
     def _padded(self, firsts: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
         """Return the (E, L) rows of episodes, the last one repeated past each end."""
