@@ -4,11 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from mpe2 import simple_spread_v3
 
-from rewardloom.baselines.tasks import minigrid, mountain_car, pendulum
+from rewardloom.baselines.tasks import minigrid, mountain_car, pendulum, spread
 from rewardloom.baselines.tasks.chain import ToolChain
 from rewardloom.errors import ConfigError
-from rewardloom.wrappers import RewardComponents
+from rewardloom.wrappers import RewardComponents, Transition
+from rewardloom.wrappers.parallel import RewardComponents as ParallelComponents
 
 
 def play(world, actions):
@@ -118,3 +120,33 @@ def test_door_key_components_follow_the_grid():
                 break
     assert picked > 5
     assert opened > 0
+
+
+@pytest.mark.parametrize(("count", "local_ratio"), [(3, 0.5), (2, 0.25)])
+def test_spread_components_make_the_reward_of_every_agent(count, local_ratio):
+    world = ParallelComponents(
+        simple_spread_v3.parallel_env(N=count, local_ratio=local_ratio, max_cycles=200),
+        near=spread.near,
+        apart=spread.apart,
+    )
+    world.reset(seed=4)
+    rng, collisions = np.random.default_rng(0), 0.0
+    while world.agents:
+        actions = {agent: rng.integers(5) for agent in world.agents}
+        _, rewards, _, _, infos = world.step(actions)
+        for agent, reward in rewards.items():
+            parts = infos[agent]["reward_components"]
+            collisions -= parts["apart"]
+            weighted = (1 - local_ratio) * parts["near"] + local_ratio * parts["apart"]
+            assert reward == pytest.approx(weighted, abs=1e-6)  # it observes float32
+    assert collisions > 0
+
+
+def test_spread_components_by_hand():
+    landmarks, others = [(0.3, 0.4), (3.0, 0.0)], [(3.0, -0.2)]
+    obs = np.array([9, 9, 9, 9, *np.ravel(landmarks + others), 0, 0], np.float32)
+    step = Transition(None, None, obs, 0.0, False, False, {})
+    assert spread.near(step) == pytest.approx(-(0.5 + 0.2))  # this agent, the other one
+    assert spread.apart(step) == 0.0
+    obs[8:10] = 0.1, 0.2
+    assert spread.apart(step) == -1.0
