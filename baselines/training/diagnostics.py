@@ -6,6 +6,8 @@ Columns of `designs.csv`:
     step: environment steps taken when the design was asked.
     design: info key of the design.
     <key>: what its `diagnostics()` call so; empty for designs without it.
+    whole_episode_share: share of a rollout's steps that lie in whole episodes, one row per rollout,
+        of a design on the training buffer that pays whole episodes only.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rewardloom.baselines.plugs.relabel_on_policy import OnPolicyRelabeller
 from rewardloom.baselines.training.tables import CsvTable
 from rewardloom.rewards.design import Memory, RewardDesign
 
@@ -48,11 +51,18 @@ class DiagnosticsCallback(BaseCallback):
     Args:
         table: `designs.csv`, or None where no design speaks.
         designs: info key -> design.
+        relabellers: info key -> what pays whole episodes of a rollout in the training buffer.
     """
 
-    def __init__(self, table: CsvTable | None, designs: Mapping[str, SpeakingDesign]):
+    def __init__(
+        self,
+        table: CsvTable | None,
+        designs: Mapping[str, SpeakingDesign],
+        relabellers: Mapping[str, OnPolicyRelabeller],
+    ):
         super().__init__()
         self._table = table
+        self._relabellers = relabellers
         self._learned = {name: d for name, d in designs.items() if d.memory == "model"}
         self._others = {name: d for name, d in designs.items() if d.memory != "model"}
         self._seen: dict[str, int] = {}
@@ -69,6 +79,8 @@ class DiagnosticsCallback(BaseCallback):
         self._ask_refitted()  # a design on the buffer learns after the last step
         for name, design in self._others.items():
             self._write(name, design)
+        for name, relabeller in self._relabellers.items():
+            self._add(name, {"whole_episode_share": relabeller.whole_episode_share})
         if self._table is not None:
             self._table.flush()
 
@@ -82,5 +94,9 @@ class DiagnosticsCallback(BaseCallback):
         facts = design.diagnostics()
         for key, value in facts.items():
             self.logger.record(f"design/{name}/{key}", value)
-        if facts and self._table is not None:
+        if facts:
+            self._add(name, facts)
+
+    def _add(self, name: str, facts: Mapping[str, float]) -> None:
+        if self._table is not None:
             self._table.add({"step": self.num_timesteps, "design": name, **facts})

@@ -183,17 +183,21 @@ class _Training:
         model, checkpoint = self._model, self._checkpoint
         plan = Segments.of(self._config, model)
         speaking = speaking_designs(self._worlds.designs)
+        relabeller = self._relabeller
+        partial = {}
+        if relabeller is not None and relabeller.design.depends == "episode":
+            partial = {list(self._worlds.designs)[-1]: relabeller}
         tables = RunTables.open(
-            self._folder, checkpoint.rows if checkpoint else {}, speaking=bool(speaking)
+            self._folder, checkpoint.rows if checkpoint else {}, speaking=bool(speaking or partial)
         )
         logger = run_logger(self._folder.tensorboard, step=model.num_timesteps)
         model.set_logger(logger)
         episodes = EpisodeCallback(
             tables.episodes,
             self._worlds.designs,
-            relabeller=self._relabeller,
+            relabeller=relabeller,
         )
-        diagnostics = DiagnosticsCallback(tables.designs, speaking)
+        diagnostics = DiagnosticsCallback(tables.designs, speaking, partial)
         segments = SegmentCallback(
             self._config,
             self._folder,

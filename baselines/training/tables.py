@@ -93,7 +93,7 @@ class RunTables(NamedTuple):
 
     Attributes:
         episodes: `episodes.csv`.
-        designs: `designs.csv`, or None where no design has diagnostics.
+        designs: `designs.csv`, or None where there is nothing to say about a design.
     """
 
     episodes: CsvTable
@@ -106,7 +106,7 @@ class RunTables(NamedTuple):
         Args:
             folder: The run.
             keep: Rows to keep of each table, as `rows` counted them.
-            speaking: Whether a design of the run has diagnostics.
+            speaking: Whether there is something to say about a design.
         """
         episodes = CsvTable(folder.episodes, EPISODE_COLUMNS, keep=keep.get("episodes", 0))
         designs = None

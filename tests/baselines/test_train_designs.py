@@ -142,8 +142,10 @@ def test_every_refit_is_a_row(tmp_path, relabels):
     settings = config({"design": "trial", "name": "judge", "relabels": relabels})
     folder = train(settings, tmp_path / "run", progress=False).folder
     found = rows(folder.designs)
-    assert list(found[0]) == ["step", "design", "episodes", "pair_accuracy"]
+    columns = ["step", "design", "episodes", "pair_accuracy"]
+    assert list(found[0]) == columns + (["whole_episode_share"] if relabels else [])
     assert {row["design"] for row in found} == {"judge"}
+    found = [row for row in found if row["pair_accuracy"]]
     refits = [round(1 / (1 - float(row["pair_accuracy"]))) for row in found]
     assert refits == sorted(set(refits))
     steps = [int(row["step"]) for row in found]
@@ -152,6 +154,19 @@ def test_every_refit_is_a_row(tmp_path, relabels):
         assert all(step % 512 == 0 for step in steps)
     else:
         assert refits == list(range(1, len(refits) + 1))
+
+
+def test_the_share_of_whole_episodes_is_kept_of_every_rollout(tmp_path, buffers):
+    given = config({"design": "defer", "relabel": True})
+    folder = train(given, tmp_path / "run", progress=False).folder
+    found = rows(folder.designs)
+    assert [(row["step"], row["design"]) for row in found] == [
+        (str(step), "defer") for step in (512, 1024, 1536, 2048)
+    ]
+    # what is deferred in whole episodes is 0 but at their ends; CartPole pays 1 elsewhere
+    for row, rewards in zip(found, buffers, strict=True):
+        in_whole = (rewards == 0).sum() + rewards[rewards > 1].size
+        assert float(row["whole_episode_share"]) == in_whole / rewards.size
 
 
 @pytest.mark.parametrize("relabels", [True, False], ids=["buffer", "online"])
