@@ -150,14 +150,14 @@ class ChatClient:
 
     def _answer(self, job: Job, body: bytes, trial: bool) -> Outcome:
         """Send a request until it is answered or given up; once if it is a trial."""
-        since, cause, reason = time.monotonic(), "closed", ""
+        since, cause, reason = time.monotonic(), "", ""
         for attempt in range(1 if trial else self._max_retries + 1):
             if attempt:
                 pause = self._backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
                 job.abandoned.wait(min(pause, _LONGEST_PAUSE))
             job.abandoned.wait(self._pause_until - time.monotonic())
             if job.abandoned.is_set():
-                return Outcome(None, "closed")
+                break
             if self._breaker.is_open and not trial:
                 return Outcome(None, "waiting")
             self._count(requests=1, retries=1 if attempt else 0)
@@ -165,6 +165,8 @@ class ChatClient:
             if not cause:
                 self._breaker.succeeded()
                 return Outcome(choice, "")
+            if job.abandoned.is_set():
+                break
             if cause.isdecimal() and int(cause) in _REFUSED:
                 self._breaker.failed("refused", reason, since)
                 self._warn(cause, self._advice(int(cause), reason))
@@ -173,9 +175,10 @@ class ChatClient:
                 self._breaker.succeeded()  # it answers, if not what was asked
                 self._warn(cause, f"{self.base_url} gave no completion ({cause}): {reason}.")
                 return Outcome(None, cause)
-        if not job.abandoned.is_set():
-            self._breaker.failed("down", reason, since)
-            self._warn("down", f"{self.base_url} does not answer: {reason}. It is tried again.")
+        if job.abandoned.is_set():
+            return Outcome(None, "closed")
+        self._breaker.failed("down", reason, since)
+        self._warn("down", f"{self.base_url} does not answer: {reason}. It is tried again.")
         return Outcome(None, cause)
 
     def _once(self, job: Job, body: bytes) -> tuple[str, str, dict[str, Any] | None]:

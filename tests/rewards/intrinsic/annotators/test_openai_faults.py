@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from stub_llm import Drip, Drop, Hang, Say, Send, StubLLM, completion
+from stub_llm import Drip, Drop, Hang, Send, StubLLM, completion
 
-from rewardloom.rewards.intrinsic.annotators import OpenAIAnnotator
+from rewardloom.rewards.intrinsic.annotators import OpenAIAnnotator, breaker
 
 OK = completion("yes")
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -19,9 +20,7 @@ DOWN = pytest.warns(UserWarning, match="does not answer")
 
 
 def fast(url, **kwargs):
-    return OpenAIAnnotator(
-        url, "m", **{"timeout": 0.15, "max_retries": 2, "backoff": 0.005, **kwargs}
-    )
+    return OpenAIAnnotator(url, "m", **{"timeout": 5, "max_retries": 2, "backoff": 0.005, **kwargs})
 
 
 def none(labels):
@@ -55,7 +54,7 @@ def threads_of_ours():
 )
 def test_passing_trouble_is_retried_until_it_passes(fault):
     with StubLLM([fault, fault, "yes"]) as server:
-        annotator = fast(server.url)
+        annotator = fast(server.url, timeout=0.2 if isinstance(fault, Hang | Drip) else 5)
         assert annotator.label(["a"]).tolist() == [1]
         assert annotator.metrics()["retries"] == 2
         assert annotator.metrics()["requests"] == len(server.requests) == 3
@@ -76,7 +75,7 @@ def test_passing_trouble_is_retried_until_it_passes(fault):
 )
 def test_lasting_trouble_gives_no_label_a_warning_and_a_count(fault, cause):
     with StubLLM(fault) as server:
-        annotator = fast(server.url)
+        annotator = fast(server.url, timeout=0.2 if isinstance(fault, Hang | Drip) else 5)
         with DOWN:
             assert none(annotator.label(["a"]))
         assert len(server.requests) == 3
@@ -154,7 +153,7 @@ def test_garbage_is_no_label_and_not_asked_for_again(body):
 
 def test_an_answer_without_end_is_cut_off():
     with StubLLM(Send(200, b" " * 5_000_000)) as server:
-        annotator = fast(server.url, timeout=2.0, max_retries=0)
+        annotator = fast(server.url, max_retries=0)
         with DOWN as warned:
             assert none(annotator.label(["a"]))
         assert "exceeds" in str(warned[0].message)
@@ -191,33 +190,60 @@ def test_a_rate_limit_that_makes_no_sense_does_not_matter(header):
         annotator.close()
 
 
-def test_a_silent_server_is_left_alone_then_tried_once_and_used_when_it_is_back():
+def test_a_silent_server_is_left_alone_then_tried_once_and_used_when_it_is_back(monkeypatch):
+    later = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later)
+    monkeypatch.setattr(breaker, "time", clock)
     with StubLLM(Send(500)) as server:
-        annotator = fast(server.url, max_retries=1, backoff=0.1)
+        annotator = fast(server.url, max_retries=0, backoff=20)
         with DOWN:
-            assert none(annotator.label(["a"]))
-        assert len(server.requests) == 2
+            assert none(annotator.label(["a", "b"]))
+        assert len(server.requests) == 1
         assert not annotator.available
-        started = time.monotonic()
         assert none(annotator.label([str(number) for number in range(1000)]))
-        assert time.monotonic() - started < 0.05
-        assert len(server.requests) == 2
-        time.sleep(0.11)
+        assert len(server.requests) == 1
+        later = 21
         assert annotator.available
-        assert none(annotator.label(["a", "b"]))  # one trial
-        assert len(server.requests) == 3
+        assert none(annotator.label(["a", "b"]))
+        assert len(server.requests) == 2  # one trial
         server.act = "yes"
-        time.sleep(0.15)
+        later = 21 + 39
         assert not annotator.available  # the wait has doubled
-        time.sleep(0.06)
+        assert none(annotator.label(["a"]))
+        later = 21 + 41
         assert annotator.label(["a", "b"]).tolist() == [1, 1]
         assert annotator.health.state == "ok"
         annotator.close()
 
 
+def test_the_wait_for_a_silent_server_doubles_up_to_a_minute_and_begins_anew(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(breaker, "time", SimpleNamespace(monotonic=lambda: now))
+    one, waits = breaker.Breaker(16.0), []
+    for _ in range(4):
+        one.failed("down", "hangs", since=now)
+        started = now
+        while one.cooling:
+            now += 1
+        waits.append(now - started)
+    assert waits == [16, 32, 60, 60]
+    one.succeeded()
+    now += 1
+    one.failed("down", "hangs", since=now - 2)
+    assert one.health.state == "ok"  # something was answered since
+    one.failed("down", "hangs", since=now)
+    now += 17
+    assert one.is_open
+    assert not one.cooling
+
+
 def test_one_bad_request_among_good_ones_does_not_stop_the_others():
     def act(body):
-        return Send(500) if '"bad"' in body["messages"][-1]["content"] else Say("yes", wait=0.005)
+        if '"bad"' not in body["messages"][-1]["content"]:
+            return "yes"
+        while len(server.requests) < 10:
+            time.sleep(0.001)
+        return Send(500)
 
     with StubLLM(act) as server:
         annotator = fast(server.url, concurrency=2)
@@ -225,6 +251,7 @@ def test_one_bad_request_among_good_ones_does_not_stop_the_others():
         with DOWN:
             labels = annotator.label(captions)
         assert np.flatnonzero(np.isnan(labels)).tolist() == [1]
+        assert annotator.health.state == "ok"
         annotator.close()
 
 
@@ -248,6 +275,7 @@ def test_a_server_that_closes_after_each_answer_works():
 
 @pytest.mark.parametrize("act", [Hang(), Drip(), Send(429, headers={"Retry-After": "30"})], ids=str)
 def test_close_during_requests_ends_them_at_once_and_leaves_nothing(act):
+    gc.collect()
     sockets = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
     with StubLLM("yes") as server:
         annotator = fast(server.url, timeout=30, concurrency=3)
@@ -258,14 +286,14 @@ def test_close_during_requests_ends_them_at_once_and_leaves_nothing(act):
             target=lambda: result.append(annotator.label([str(n) for n in range(9)]))
         )
         asking.start()
-        while len(server.requests) < 4:
+        while len(server.requests) < 2:
             time.sleep(0.002)
         started = time.monotonic()
         annotator.close()
         asking.join(2)
         for thread in threads_of_ours():
-            thread.join(1)
-        assert time.monotonic() - started < 1
+            thread.join(2)
+        assert time.monotonic() - started < 2
         assert not asking.is_alive()
         assert none(result[0])
         assert threads_of_ours() == []
@@ -276,7 +304,7 @@ def test_close_during_requests_ends_them_at_once_and_leaves_nothing(act):
         annotator.close()
     gc.collect()
     if sockets is not None:
-        assert len(os.listdir("/proc/self/fd")) == sockets
+        assert len(os.listdir("/proc/self/fd")) <= sockets
 
 
 def test_close_during_the_first_request_sends_no_more():
@@ -287,7 +315,7 @@ def test_close_during_the_first_request_sends_no_more():
         while not server.requests:
             time.sleep(0.002)
         annotator.close()
-        asking.join(1)
+        asking.join(2)
         assert not asking.is_alive()
         assert len(server.requests) == 1
 
@@ -305,10 +333,10 @@ def test_close_during_the_wait_for_a_connection_ends_it():
         asking.start()
         time.sleep(0.05)
         annotator.close()
-        asking.join(1)
+        asking.join(2)
         assert not asking.is_alive()
         for thread in threads_of_ours():
-            thread.join(1)
+            thread.join(2)
         assert threads_of_ours() == []
         for other in others:
             other.close()
