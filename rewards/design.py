@@ -330,7 +330,7 @@ def episode_batch(
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     total, count = int(offsets[-1]), len(lengths)
     flat = np.concatenate([np.asarray(r, np.float64) for r in rewards]) if count else np.zeros(0)
-    if components is None:
+    if components is None or not count:
         table = np.zeros((total, 0))
     else:
         table = np.concatenate([np.asarray(c, np.float64) for c in components])
