@@ -217,9 +217,8 @@ class BackgroundLabeler:
                 "again; training goes on without their labels.",
                 stacklevel=2,
             )
-        waiting, given_up = queue.waiting, queue.tries.given_up
-        fresh = [item for item in items if item not in waiting and item not in given_up]
-        if fresh:
+        known = (queue.waiting, queue.tries.given_up, queue.done)
+        if fresh := [item for item in items if not any(item in part for part in known)]:
             queue.push(fresh)
         if queue.stack and (self._thread is None or not self._thread.is_alive()):
             self._start_thread()
@@ -334,12 +333,12 @@ class _Queue:
     def answer(self, items: list[Item], labels: NDArray[np.float64]) -> None:
         with self.changed:
             for item, label in zip(items, labels.tolist(), strict=True):
-                self.waiting.discard(item)
                 if label != label:
                     self.tries.failed(item)
                 else:
                     self.done[item] = label
                     self.answered += 1
+                self.waiting.discard(item)  # last: `submit` reads without the lock
             self.changed.notify_all()
 
     def put_back(self, items: list[Item], error: BaseException, delay: float) -> None:

@@ -117,6 +117,8 @@ def test_items_in_flight_are_not_asked_twice(labelers):
     for _ in range(3):
         labeler.submit(["a"])
     gate.opened.set()
+    assert labeler.wait(5)
+    labeler.submit(["a"])  # answered, but not collected
     arrive(labeler, 1)
     assert gate.asked == [["a"]]
 
