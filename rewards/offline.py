@@ -23,10 +23,11 @@ __all__ = ["relabel"]
 def relabel(design: RewardDesign, episodes: EpisodeBatch, names: Sequence[str] = ()) -> list[F64T]:
     """Return what `design` pays on recorded episodes: E arrays of shape (T_e,), float64.
 
-    A design that learns takes the episodes in, each once, trains when its schedule says so, and
-    pays with its newest model. An episode that is neither terminated nor truncated is still open:
-    it is paid what `step` would have paid so far, or keeps its rewards where a payment depends on
-    the whole episode.
+    A design that learns takes the finished episodes in, each once and as many as its store holds,
+    trains if its schedule is due after them, and pays all of them with its newest model; statistics
+    count every step once, in the order of the episodes. Episodes that failed teach nothing and are
+    not settled. An episode that is neither terminated nor truncated is still open: it is paid what
+    `step` would have paid so far, or keeps its rewards where a payment depends on all of it.
 
     Args:
         design: Bound to `names` here; what it had open is dropped.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from rewardloom.components import COMPONENT_NAME
-from rewardloom.errors import ComponentError, ConfigError
+from rewardloom.errors import ComponentError, ConfigError, unknown_name
 from rewardloom.rewards.design import (
     INFO_PREFIX,
     RewardDesign,
@@ -19,7 +19,7 @@ from rewardloom.rewards.design import (
 )
 from rewardloom.rewards.offline import relabel
 from rewardloom.rewards.ragged import take_rows
-from rewardloom.typing import F64T
+from rewardloom.typing import F64T, ComponentNames
 from rewardloom.wrappers.batching import RowReader
 from rewardloom.wrappers.plug import row_readers
 
@@ -31,7 +31,11 @@ Source: TypeAlias = str | Callable[[Any], Any]
 
 
 def relabel_minari(
-    dataset: Any, design: RewardDesign, *, components: Mapping[str, Source] | None = None
+    dataset: Any,
+    design: RewardDesign,
+    *,
+    components: Mapping[str, Source] | None = None,
+    terminal_components: Sequence[str] = (),
 ) -> list[F64T]:
     """Return what `design` pays on the episodes of a Minari dataset, one float64 array each.
 
@@ -39,15 +43,24 @@ def relabel_minari(
     designs that learn; columns such as `cost` and "info:<key>" are read from the infos. Infos of
     T + 1 entries (Minari's form) hold the reset first. All episodes are held in memory.
 
+    What `rewardloom.rewards.relabel` says holds: statistics count every step once, in the dataset's
+    order; a model takes every finished episode in once, within the bounds of its store, trains
+    where its schedule is due, and then pays all episodes; episodes that an infrastructure failure
+    ended (`infra_failure` in the last info) teach nothing and are not settled; one that the dataset
+    leaves open is paid by its steps so far, or keeps its rewards.
+
     Args:
         dataset: A `minari.MinariDataset` (`pip install "rewardloom[offline]"`).
         design: One object serves one dataset.
         components: name -> source: a key of the infos, "reward", or a function of an episode
             that returns (T,) numbers. Left out, they are the entries of
             `infos["reward_components"]`.
+        terminal_components: Those that mean something only at an episode's last step. Datasets do
+            not say so, and gates read them there whatever the aggregation.
 
     Raises:
-        ConfigError: the dataset is none, or lacks what the design needs.
+        ConfigError: the dataset is none, or lacks what the design needs; or a terminal component
+            does not exist.
         ComponentError: a component is missing, has another length, or is not finite.
 
     >>> from rewardloom.wrappers import relabel_minari
@@ -65,6 +78,10 @@ def relabel_minari(
     if not episodes:
         return []
     names, tables = _components(design, episodes, components)
+    for name in terminal_components if names else ():
+        if name not in names:
+            where = "in terminal_components"
+            raise ConfigError(unknown_name("component", name, names, where=where))
     obs_rows, action_rows = row_readers(design, dataset.observation_space, dataset.action_space)
     observations = [episode.observations for episode in episodes]
     extra, start = _columns(design, episodes)
@@ -86,7 +103,7 @@ def relabel_minari(
         extra=extra,
         start=start,
     )
-    return relabel(design, batch, names)
+    return relabel(design, batch, ComponentNames(names, terminal_components))
 
 
 def _components(

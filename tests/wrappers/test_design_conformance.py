@@ -257,6 +257,21 @@ def test_relabelling_episodes_equals_stepping_through_them(name, world):
     np.testing.assert_allclose(relabelled, stepped, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", [n for n in DESIGNS if fresh(n).depends != "episode"])
+@worlds
+def test_relabelling_an_open_episode_pays_what_stepping_has_paid_so_far(name, world):
+    episodes = finished_episodes(name, world, TICKS)
+    last = max(k for k, (rows, _) in enumerate(episodes) if len(rows) > 2)
+    rows, start = episodes[last]
+    episodes = [*episodes[:last], (rows[:-1], start)]
+    design = settled(name, world)
+    design.bind(COMPONENTS, 1)
+    relabelled = design.relabel(as_episode_batch(episodes, None))
+    stepped = reference_rewards(settled(name, world), ticks_of(name, world, 1), COMPONENTS, 1)
+    np.testing.assert_allclose(relabelled, stepped[: len(relabelled), 0], rtol=0, atol=1e-9)
+    assert sum(len(rows) for rows, _ in episodes) == len(relabelled)
+
+
 @designs
 def test_state_survives_a_pickle_and_changes_what_is_paid_next(name):
     ticks = list(ticks_of(name, "plain", 2))

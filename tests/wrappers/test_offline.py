@@ -17,6 +17,7 @@ from rewardloom.rewards import (
     relabel,
 )
 from rewardloom.testing import COMPONENTS, ComponentWorld
+from rewardloom.typing import ComponentNames
 from rewardloom.wrappers import DesignReward, relabel_minari
 
 REWARDS = [[1.0, 2.0, 3.0], [4.0]]
@@ -50,6 +51,24 @@ def test_an_open_episode_is_paid_what_it_was_so_far():
 
 def test_no_episodes_are_no_arrays():
     assert [paid.tolist() for paid in relabel(DeferDesign(), episode_batch([]))] == []
+
+
+LOSSES = {"components": "outcome", "priority": 1, "threshold": -0.5, "aggregation": "max"}
+STEPS = {"components": "a"}
+
+
+def gate():
+    return make_design("gate", levels=[LOSSES, STEPS], emit="relabel")
+
+
+def test_a_terminal_component_is_read_at_the_last_step_only():
+    """An outcome of -1 keeps the gate shut, whatever the zeros before it."""
+    table = [[1.0, 0.0], [2.0, 0.0], [3.0, -1.0]]
+    episodes = episode_batch([[5.0] * 3], [table])
+    (plain,) = relabel(gate(), episodes, ("a", "outcome"))
+    assert plain.tolist() == [1, 2, 2]
+    (paid,) = relabel(gate(), episodes, ComponentNames(("a", "outcome"), ["outcome"]))
+    assert paid.tolist() == [0, 0, -1]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +255,35 @@ def test_components_come_from_infos_rewards_or_functions(recorded):
 def test_bad_components_are_named(recorded, sources, error, message):
     with pytest.raises(error, match=message):
         relabel_minari(recorded[0], WeightDesign({"a": 1.0}), components=sources)
+
+
+def test_a_dataset_is_told_which_components_are_terminal(recorded):
+    dataset, _ = recorded
+    paid = relabel_minari(dataset, gate(), terminal_components=["outcome"])
+    shut = 0
+    for mine, episode in zip(paid, dataset.iterate_episodes(), strict=True):
+        a, outcome = (episode.infos["reward_components"][n][1:] for n in ("a", "outcome"))
+        want = episode.rewards if episode.truncations[-1] else a * (outcome[-1] > -0.5) + outcome
+        np.testing.assert_allclose(mine, want, atol=1e-9)
+        shut += len(mine) > 1 and outcome[-1] < 0 and not episode.truncations[-1]
+    assert shut
+    with pytest.raises(ConfigError, match=r"in terminal_components.*Did you mean 'outcome'"):
+        relabel_minari(dataset, gate(), terminal_components=["outcom"])
+
+
+def test_a_model_takes_each_finished_episode_of_a_dataset_in_once(recorded):
+    dataset, _ = recorded
+    learning = {"first_refit": 1, "gradient_steps": 2, "hidden": [8]}
+    for design in (
+        make_design("redistribute", mode="rrd", on_truncation="settle", learning=learning),
+        make_design("heron", ranking=["a"], center="mean", learning=learning),
+    ):
+        paid = relabel_minari(dataset, design)
+        assert design.refits == 1
+        assert design.diagnostics()["episodes"] == 6
+        assert design.diagnostics()["steps"] == sum(map(len, paid)) == dataset.total_steps
+        rewards = [episode.rewards for episode in dataset.iterate_episodes()]
+        assert not np.allclose(np.concatenate(paid), np.concatenate(rewards))
 
 
 def test_a_dataset_without_infos_says_what_is_missing(minari):
