@@ -179,6 +179,33 @@ def test_rewards_have_deviation_one_and_the_chosen_zero(center):
     assert getattr(np, center)(paid) == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("model", ["network", "linear", "weights", "lexicographic"])
+def test_the_unit_of_a_factor_does_not_matter(model):
+    """Rewards are scaled by what the model pays, whatever the components' units."""
+    batch = episodes()
+    inputs = ["components"] if model == "network" else None
+    paid = [
+        bound(NAMES, model=model, inputs=inputs).relabel(
+            batch._replace(components=batch.components * unit)
+        )
+        for unit in (1.0, np.array([1e3, 1e-3, 1.0]))
+    ]
+    np.testing.assert_allclose(paid[1], paid[0], rtol=1e-3, atol=1e-3)
+    assert paid[0].std() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("noise", "deviation"), [(3e-8, 0.0), (1.0, 1.0)])
+def test_scores_that_differ_by_rounding_alone_are_not_blown_up(noise, deviation):
+    """The network reads observations that say nothing, so its scores differ by their noise."""
+    batch = episodes()
+    batch = batch._replace(obs=(0.1 + noise * batch.obs).astype(np.float32))
+    assert len(np.unique(batch.obs)) > 5
+    design = bound(NAMES, inputs=["obs"])
+    paid = design.relabel(batch)
+    assert design.refits == 1
+    assert paid.std() == pytest.approx(deviation, abs=1e-5)
+
+
 def test_baselines_pay_weighted_sums_of_z_scored_factors():
     batch = episodes()
     z = batch.components / batch.components.std(0)
