@@ -6,9 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
+import minigrid
 import pytest
 
 from rewardloom.baselines.comparison.config import CompareConfig
+from rewardloom.wrappers.captions import MiniGridCaptions
+
+assert minigrid.__version__
 
 ROOT = Path(__file__).resolve().parents[3]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -41,4 +46,21 @@ def test_the_minihack_example_runs_where_minihack_is_installed():
 def test_the_minigrid_comparison_is_a_configuration_with_a_control():
     path = ROOT / "examples" / "evidence" / "intrinsic_minigrid.json"
     config = CompareConfig.from_dict(json.loads(path.read_text()))
-    assert {"extrinsic", "intrinsic", "shuffled", "count"} <= set(config.arms)
+    assert {"extrinsic", "intrinsic", "any-caption", "count"} <= set(config.arms)
+    controls = [arm for arm in config.arms if arm.startswith("shuffled")]
+    assert len(controls) == 3
+
+
+def test_the_control_shuffles_all_captions_of_the_world():
+    settings = json.loads((ROOT / "examples" / "evidence" / "intrinsic_minigrid.json").read_text())
+    known = set(settings["arms"]["shuffled-0"][0]["annotator"]["captions"])
+    env = MiniGridCaptions(gym.make("MiniGrid-DoorKey-6x6-v0"))
+    env.action_space.seed(0)
+    heard = {env.reset(seed=seed)[1]["caption"] for seed in range(3)}
+    for _ in range(2000):
+        _, _, terminated, truncated, info = env.step(env.action_space.sample())
+        heard.add(info["caption"])
+        if terminated or truncated:
+            env.reset()
+    assert heard <= known
+    assert len(heard) > 15
