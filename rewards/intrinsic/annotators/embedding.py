@@ -32,20 +32,21 @@ class EmbeddingAnnotator:
 
     With a `threshold`, the score of a caption is its cosine to the goal's description, and it is
     helpful from the threshold on. Without one, the score is the cosine to the nearest helpful
-    example less that to the nearest unhelpful one, and it is helpful above 0. Of two captions the
-    one of the higher score shows more progress. A blank caption, or one that the encoder maps to
-    zero, has cosine 0 to everything.
+    example less that to the nearest unhelpful one, and it is helpful above `margin`. Of two
+    captions the one of the higher score shows more progress. A blank caption, or one that the
+    encoder maps to zero, has cosine 0 to everything.
 
     Args:
         goal: What is helpful: the name of a shipped goal, a `Goal`, its fields, or a JSON file.
         encoder: (texts) -> (n, d) array, or the folder of a sentence-transformers model.
         threshold: A cosine in [-1, 1]; None takes the goal's examples.
+        margin: How much nearer the helpful examples must be; in [-2, 2].
         encoder_name: Goes into records; a folder's own name is taken if there is none.
 
     Attributes:
         goal: The `Goal`.
         name: "embedding:", the encoder's name and the goal's name.
-        version: A digest of the goal, and the threshold.
+        version: A digest of the goal, and the threshold or margin.
 
     Raises:
         ConfigError: an unknown goal, one without both kinds of examples where there is no
@@ -59,12 +60,17 @@ class EmbeddingAnnotator:
         encoder: Encoder | str | os.PathLike[str],
         *,
         threshold: float | None = None,
+        margin: float = 0.0,
         encoder_name: str | None = None,
     ):
         self.goal = read_goal(goal)
         if threshold is not None and not (is_number(threshold) and -1 <= threshold <= 1):
             raise ConfigError(f"threshold must be a cosine in [-1, 1], got {threshold!r}.")
-        self.threshold = threshold
+        if not (is_number(margin) and -2 <= margin <= 2):
+            raise ConfigError(f"margin must be a difference of cosines in [-2, 2], got {margin!r}.")
+        if threshold is not None and margin:
+            raise ConfigError("margin is for examples; with a threshold, move that instead.")
+        self.threshold, self.margin = threshold, float(margin)
         if isinstance(encoder, str | os.PathLike):
             encoder_name = encoder_name or Path(encoder).resolve().name
             encoder = sentence_encoder(encoder)
@@ -72,15 +78,16 @@ class EmbeddingAnnotator:
             raise ConfigError(f"encoder must be a function or a folder, got {encoder!r}.")
         self._encoder = encoder
         self.name = f"embedding:{encoder_name or 'own'}:{self.goal.name}"
-        kind = "examples" if threshold is None else f"threshold={threshold}"
+        kind = f"margin={self.margin}" if threshold is None else f"threshold={threshold}"
         self.version = f"goal {self.goal.digest} {kind}"
         self._near, self._far = self._prototypes(self.goal)
 
     def label(self, captions: Sequence[str]) -> F64N:
         """See `Annotator.label`."""
         scores = self.scores(captions)
-        helpful = scores > 0 if self.threshold is None else scores >= self.threshold
-        return helpful.astype(np.float64)
+        if self.threshold is None:
+            return (scores > self.margin).astype(np.float64)
+        return (scores >= self.threshold).astype(np.float64)
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
         """See `Comparer.compare`."""

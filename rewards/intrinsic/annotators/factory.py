@@ -79,7 +79,8 @@ def _made(kind: str, arguments: dict[str, Any], goal: GoalLike, rules: Rules | N
     build = _ANNOTATORS[kind]
     parameters = inspect.signature(build).parameters
     stands_before = "base" in parameters
-    names = ["of" if name == "base" else name for name in parameters]
+    names = [name for name in parameters if name != "base"]
+    names += ["of", "goal"] if stands_before else []
     refuse_unknown(arguments, names, kind="argument", where=f"of the {kind} annotator")
     if stands_before:
         own_goal = arguments.pop("goal", goal)

@@ -352,6 +352,7 @@ def test_connections_are_closed_with_an_annotator_that_nobody_holds():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_process_uses_connections_of_its_own():
     with StubLLM("yes") as server:
         annotator = fast(server.url)
