@@ -50,7 +50,8 @@ def find_parallel_env(world: str) -> Callable[..., ParallelEnv]:
     """Return the `parallel_env` of the module that a world names.
 
     Raises:
-        ConfigError: there is no such module (with the nearest name), or it has no `parallel_env`.
+        ConfigError: there is no such module (with the nearest name), it refuses to be imported, or
+            it has no `parallel_env`.
         MissingDependency: the package it belongs to, or one that it imports, is not installed.
     """
     path = world.removeprefix(PREFIX)
@@ -64,6 +65,8 @@ def find_parallel_env(world: str) -> Callable[..., ParallelEnv]:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
         raise _not_found(world, path, error.name or path) from error
+    except ImportError as error:
+        raise ConfigError(f"World {world!r} cannot be imported: {error}") from error
     make = getattr(module, "parallel_env", None)
     if make is None:
         raise ConfigError(

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-import types
+from types import ModuleType, SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -12,11 +12,13 @@ from gymnasium import spaces
 from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
 
 from rewardloom.baselines.comparison.compare import compare
 from rewardloom.baselines.comparison.config import CompareConfig
 from rewardloom.baselines.comparison.replay import record
 from rewardloom.baselines.training import TrainConfig, evaluate, train
+from rewardloom.baselines.training.segments import Segments
 from rewardloom.errors import ConfigError, MissingDependency, RunError
 
 SPREAD = "pettingzoo:mpe2.simple_spread_v3"
@@ -93,7 +95,7 @@ class Doubled(BaseParallelWrapper):
 @pytest.fixture(autouse=True)
 def module(monkeypatch):
     """The module `tiny_game`, which is importable while a test runs."""
-    module = types.ModuleType("tiny_game")
+    module = ModuleType("tiny_game")
     module.parallel_env = TinyGame
     module.own_pay = lambda step: step.next_obs[1]
     module.Doubled = Doubled
@@ -135,6 +137,14 @@ def test_every_agent_has_its_own_row_per_episode_without_idle_steps(tmp_path):
     assert sorted(set(found)) == [("15.0", "15.0", "5"), ("2.0", "2.0", "2")]
     assert found.count(("15.0", "15.0", "5")) == games
     assert found.count(("2.0", "2.0", "2")) == games + 2  # of the two games that are still open
+
+
+def test_batches_and_segments_are_measured_in_seats(tmp_path):
+    settings = config(algo_kwargs={"n_steps": 32, "n_epochs": 1}, eval_episodes=0)
+    folder = train(settings, tmp_path / "run", progress=False).folder
+    model = PPO.load(folder.model)
+    assert model.batch_size == 32 * 4
+    assert Segments.of(settings, SimpleNamespace(n_steps=100, n_envs=4)) == (400, 800, 20_000)
 
 
 def test_designs_read_the_components_of_each_agent(tmp_path):
@@ -194,6 +204,7 @@ def test_games_whose_infrastructure_failed_are_no_scores(tmp_path):
         ({"world": "pettingzoo:no_such_game"}, "there is no module 'no_such_game'"),
         ({"world": "pettingzoo:mpe2.simple_spred_v3"}, "Did you mean 'simple_spread_v3'"),
         ({"world": "pettingzoo:mpe2.simple_spread_v3.x"}, "Unknown module 'x'"),
+        ({"world": "pettingzoo:pettingzoo.mpe.simple_v3"}, "cannot be imported: .* mpe2"),
         ({"world": "pettingzoo:json"}, r"'json' has no parallel_env\(\)"),
         ({"world_kwargs": {"maskd": True}}, "Did you mean 'masked'"),
         ({"world": SPREAD, "world_kwargs": {"local_ration": 0.1}}, "Did you mean 'local_ratio'"),
@@ -227,7 +238,7 @@ def test_a_missing_package_names_the_command(tmp_path, monkeypatch, package, com
 
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
-    finder = types.SimpleNamespace(find_spec=find_spec)
+    finder = SimpleNamespace(find_spec=find_spec)
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     with pytest.raises(MissingDependency, match=f'Run: pip install "?{command}'):
         train(config(world=SPREAD), tmp_path / "run", progress=False)
@@ -264,6 +275,7 @@ def test_simple_spread_trains_under_a_design(spread_run):
     assert {row["length"] for row in found} == {"25"}
     assert len(found) == 768 // 25 // 6 * 6  # whole games in 2 copies for 3 agents
     assert all(row["raw_return"] != row["shaped_return"] for row in found)
+    assert "mpe2" in json.loads(spread_run.folder.versions.read_text())
     score = spread_run.evaluation
     sums = [score["agent_returns"][f"agent_{i}"]["values"] for i in range(3)]
     assert np.mean(sums, axis=0) == pytest.approx(score["raw_return"]["values"])
