@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -67,6 +68,7 @@ class StubLLM:
     Args:
         act: What to do: one act for all requests, a list used up from the front (its last stays),
             or a function of the request's body.
+        certificate: A PEM file with a key and a certificate, to serve https.
 
     Attributes:
         url: For `base_url`.
@@ -76,7 +78,11 @@ class StubLLM:
         most_at_once: Most requests being answered at one time.
     """
 
-    def __init__(self, act: Act | list[Act] | Callable[[dict[str, Any]], Act] = "yes"):
+    def __init__(
+        self,
+        act: Act | list[Act] | Callable[[dict[str, Any]], Act] = "yes",
+        certificate: str | None = None,
+    ):
         self.act = act
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -89,7 +95,15 @@ class StubLLM:
         self.stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.stub = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        scheme = "http"
+        if certificate is not None:
+            scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
