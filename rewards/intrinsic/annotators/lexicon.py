@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,9 +61,9 @@ class LexiconAnnotator:
         digest = hashlib.blake2b(repr(self._rules).encode(), digest_size=4).hexdigest()
         self.version = digest if rules is not None else f"{checked_on()} {digest}"
         self._any = re.compile("|".join(f"({rule.regex})" for rule in self._rules))
-        # tells the common unhelpful caption in one search; "(?!)" never matches
-        helpful = (rule.regex for rule in self._rules if rule.weight >= 1)
-        self._maybe_helpful = re.compile("|".join(helpful) or "(?!)")
+        # these tell the common caption that counts for nothing in one search
+        self._maybe_helpful = _any_of(rule for rule in self._rules if rule.weight >= 1)
+        self._maybe_weighted = _any_of(rule for rule in self._rules if rule.weight)
 
     def label(self, captions: Sequence[str]) -> F64N:
         """Return 1.0 or 0.0 for each caption, (len(captions),) float64."""
@@ -86,6 +86,8 @@ class LexiconAnnotator:
         return None if rule is None else rule.id
 
     def _weight(self, caption: str) -> int:
+        if self._maybe_weighted.search(caption) is None:
+            return 0
         rule = self._top(caption)
         return 0 if rule is None else rule.weight
 
@@ -97,3 +99,7 @@ class LexiconAnnotator:
             if top is None or rule.weight > top.weight:
                 top = rule
         return top
+
+
+def _any_of(rules: Iterable[Rule]) -> re.Pattern[str]:
+    return re.compile("|".join(rule.regex for rule in rules) or "(?!)")  # that never matches
