@@ -116,7 +116,7 @@ DESIGNS: dict[str, DesignEntry] = {
     "intrinsic": DesignEntry(
         "rewardloom.rewards.intrinsic.design:IntrinsicDesign",
         "IntrinsicReward",
-        "pay for captions an annotator finds helpful, less at each repetition",
+        "learned from what an annotator says of captions, less at each repetition",
         {"goal": "score"},
     ),
 }
