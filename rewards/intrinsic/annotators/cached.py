@@ -31,7 +31,8 @@ class CachedAnnotator:
     found by the annotator's name and version (for a language model: model, goal, prompt) and the
     exact captions. Those of other annotators in the same file are left alone. What has no answer is
     not stored and is asked again. Several annotators, environments and processes can share a file
-    and use each other's answers. A file that cannot be written is warned of, and asking goes on.
+    and use each other's answers; of two answers to one caption the first in the file counts, and
+    within a process an answer never changes. A file that cannot be written is warned of, and asking goes on.
 
     Args:
         annotator: Who is asked what the file does not hold.
@@ -120,7 +121,8 @@ class CachedAnnotator:
     def _store(self, fresh: dict[Any, float]) -> None:
         records = [Record(self.name, self.version, item, a) for item, a in fresh.items()]
         with self._lock:
-            self._answers |= fresh
+            for item, answer in fresh.items():
+                self._answers.setdefault(item, answer)
             try:
                 if records:
                     self._file.append(records)
@@ -138,7 +140,7 @@ class CachedAnnotator:
         others = []
         for record in records:
             if (record.name, record.version) == (self.name, self.version):
-                self._answers[record.item] = record.answer
+                self._answers.setdefault(record.item, record.answer)
             else:
                 others.append(record)
         return others
@@ -173,7 +175,10 @@ class ReplayAnnotator:
         self.name = _one("name", [r.name for r in records], name, shown)
         mine = [record for record in records if record.name == self.name]
         self.version = _one("version", [r.version for r in mine], version, shown)
-        self._answers = {r.item: r.answer for r in mine if r.version == self.version}
+        self._answers: dict[str | tuple[str, str], float] = {}
+        for record in mine:
+            if record.version == self.version:
+                self._answers.setdefault(record.item, record.answer)
         self._missing = 0
 
     def label(self, captions: Sequence[str]) -> F64N:

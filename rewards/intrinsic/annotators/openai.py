@@ -120,7 +120,10 @@ class OpenAIAnnotator:
             self.version += f" {json.dumps(self._extra, sort_keys=True)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies have the same settings, and counts and connections of their own."""
+        """Copies have the same settings, and counts and connections of their own.
+
+        A key given as an argument goes with them; one of the environment is looked up again.
+        """
         return self._rebuild, ()
 
     @property

@@ -200,6 +200,16 @@ def test_two_at_once_use_each_others_answers(path):
     assert (first.asked, second.asked) == ([[KILL]], [[WALL]])
 
 
+def test_of_two_answers_the_first_counts_and_none_changes_within_a_run(path):
+    one = CachedAnnotator(Script({KILL: 1.0}), path)
+    one.label([KILL])
+    with path.open("ab") as file:
+        file.write(line(label=0.0) + b"\n")
+    assert one.label([KILL, WALL]).tolist() == [1, 0]  # WALL has it read what is new
+    assert CachedAnnotator(Script(), path).label([KILL]).tolist() == [1]
+    assert ReplayAnnotator(path).label([KILL]).tolist() == [1]
+
+
 def fill(path, number):
     cached = CachedAnnotator(Script(), path)
     for i in range(60):
