@@ -1,7 +1,7 @@
 """Runs every benchmark beside this file and prints one table: `make bench`.
 
 Each `bench_*.py` has `run()`, which returns rows: name, value, unit, bound (or None), note. Values
-are medians of alternating blocks in one process, so that a ratio is fair on a busy machine.
+are medians of processor time in alternating blocks of one process, to be fair on a busy machine.
 """
 
 import argparse
