@@ -32,7 +32,8 @@ class CachedAnnotator:
     exact captions. Those of other annotators in the same file are left alone. What has no answer is
     not stored and is asked again. Several annotators, environments and processes can share a file
     and use each other's answers; of two answers to one caption the first in the file counts, and
-    within a process an answer never changes. A file that cannot be written is warned of, and asking goes on.
+    within a process an answer never changes. A file that cannot be written is warned of, and asking
+    goes on.
 
     Args:
         annotator: Who is asked what the file does not hold.
