@@ -347,6 +347,22 @@ def test_a_tick_without_active_slots_is_paid_nothing():
     assert "network" not in design.state_dict()["learner"]
 
 
+@every_design
+def test_the_order_of_slots_changes_nothing_even_by_rounding(name):
+    ticks = walk(40, 5, ends=0.1)
+    order = np.array([3, 1, 4, 0, 2])
+    straight, shuffled = bound(name, 5), bound(name, 5)
+    paid, _ = drive(straight, ticks)
+    moved = [
+        batch._replace(**{f: getattr(batch, f)[order] for f in batch._fields if f != "extra"})
+        for batch in ticks
+    ]
+    again, _ = drive(shuffled, moved)
+    assert again == pytest.approx(paid[:, order], rel=1e-12)
+    network, other = (d.state_dict()["learner"]["network"] for d in (straight, shuffled))
+    assert same(network, other)
+
+
 # --- coefficients
 
 
