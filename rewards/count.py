@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
 from rewardloom.rewards.numbers import at_least_zero, is_number
+from rewardloom.rewards.visits import Visits
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["CountDesign"]
@@ -65,7 +65,7 @@ class CountDesign:
             raise ConfigError(f"obs_keys must be a list of names, got the string {obs_keys!r}.")
         self.resolution = resolution
         self.obs_keys = None if obs_keys is None else tuple(obs_keys)
-        self._counts: Counter[bytes] = Counter()
+        self._seen = Visits()
         self.update_counts = True
         self._bonus = np.zeros(0)
         self._visits = np.zeros(0)
@@ -82,7 +82,7 @@ class CountDesign:
         """See `RewardDesign.step`."""
         keys, active = self._keys(batch.next_obs), batch.active
         if np.count_nonzero(active) == len(active):
-            self._visits = np.array(self._visit(keys), np.float64)
+            self._visits = self._visit(keys)
             self._bonus = self._pay(self._visits)
             return self.extrinsic_coef * batch.reward + self._bonus
         self._visits, self._bonus = np.zeros(len(active)), np.zeros(len(active))
@@ -92,8 +92,9 @@ class CountDesign:
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; rows are visited in order and counted."""
-        visits = [count for key in self._keys(episodes.next_obs) for count in self._visit([key])]
-        return self.extrinsic_coef * episodes.reward + self._pay(np.array(visits, np.float64))
+        keys = self._keys(episodes.next_obs)
+        visits = self._visit(keys, in_order=True)
+        return self.extrinsic_coef * episodes.reward + self._pay(visits)
 
     def summary(self) -> dict[str, F64N]:
         """Return `bonus`, what was added, and `visits`, the count of the state reached."""
@@ -101,14 +102,11 @@ class CountDesign:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the visited keys and their counts."""
-        return {
-            "keys": list(self._counts),
-            "counts": np.fromiter(self._counts.values(), np.int64, len(self._counts)),
-        }
+        return {"keys": self._seen.keys, "counts": self._seen.counts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the counts."""
-        self._counts = Counter(dict(zip(state["keys"], map(int, state["counts"]), strict=True)))
+        self._seen = Visits(state["keys"], state["counts"])
 
     def _pay(self, visits: F64N) -> F64N:
         """Return the bonus of visit counts; numpy's square root is several times its power."""
@@ -116,13 +114,12 @@ class CountDesign:
             return self.coef / np.sqrt(visits)
         return self.coef * visits**-self.exponent
 
-    def _visit(self, keys: list[bytes]) -> list[int]:
-        """Count a tick's keys, all before any is read; return each one's count, at least 1."""
-        counts = self._counts
-        if self.update_counts:
-            counts.update(keys)
-            return list(map(counts.__getitem__, keys))
-        return [counts[key] or 1 for key in keys]
+    def _visit(self, keys: list[bytes], *, in_order: bool = False) -> F64N:
+        """Count keys, all before any is read, or in their order; return each one's count, >= 1."""
+        if not self.update_counts:
+            return np.maximum(self._seen.look(keys), 1.0)
+        visit = self._seen.visit_in_order if in_order else self._seen.visit
+        return visit(keys).astype(np.float64)
 
     def _keys(self, obs: Any) -> list[bytes]:
         """Return one key per row of a batch of observations."""
