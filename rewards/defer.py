@@ -15,7 +15,7 @@ from rewardloom.rewards.design import (
     StepBatch,
     check_on_truncation,
 )
-from rewardloom.rewards.ragged import episode_sums, last_rows
+from rewardloom.rewards.ragged import deferred
 from rewardloom.typing import F64N, F64T, BoolN
 
 __all__ = ["DeferDesign"]
@@ -68,11 +68,7 @@ class DeferDesign:
 
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`."""
-        paid, offsets = np.zeros_like(episodes.reward), episodes.offsets
-        ended = episodes.terminated | episodes.truncated
-        totals = np.where(ended, episode_sums(episodes.reward, offsets), 0.0)
-        paid[last_rows(offsets)] = totals[offsets[1:] > offsets[:-1]]
-        return paid
+        return deferred(episodes.reward, episodes)
 
     def summary(self) -> dict[str, F64N]:
         """Return `held`, the return accumulated up to and including this tick."""

@@ -14,6 +14,7 @@ from rewardloom.typing import F64T, I64E1, BoolE, BoolN
 
 __all__ = [
     "broadcast_episodes",
+    "deferred",
     "episode_sums",
     "finished",
     "last_rows",
@@ -41,6 +42,16 @@ def broadcast_episodes(values: np.ndarray, offsets: I64E1) -> np.ndarray:
 def last_rows(offsets: I64E1) -> np.ndarray:
     """Return the index of the last row of every episode that is not empty."""
     return offsets[1:][offsets[1:] > offsets[:-1]] - 1
+
+
+def deferred(values: F64T, episodes: EpisodeBatch) -> F64T:
+    """Return each ended episode's sum of `values` at its last step, and open episodes' rewards."""
+    offsets, ended = episodes.offsets, episodes.terminated | episodes.truncated
+    paid = np.where(np.repeat(ended, np.diff(offsets)), 0.0, episodes.reward)
+    closes = ended[offsets[1:] > offsets[:-1]]
+    totals = episode_sums(values, offsets)[offsets[1:] > offsets[:-1]]
+    paid[last_rows(offsets)[closes]] = totals[closes]
+    return paid
 
 
 def softmax_weights(scores: F64T, offsets: I64E1) -> F64T:

@@ -15,7 +15,7 @@ from rewardloom.rewards.gate.levels import Level, as_levels
 from rewardloom.rewards.gate.plan import GatePlan, compile_levels
 from rewardloom.rewards.gate.running import RunningGate
 from rewardloom.rewards.numbers import is_integer, is_number
-from rewardloom.rewards.ragged import episode_sums, last_rows
+from rewardloom.rewards.ragged import deferred
 from rewardloom.typing import F64N, F64T, BoolE, BoolN
 
 __all__ = ["MAX_REFUND_FACTOR", "GateDesign"]
@@ -144,7 +144,7 @@ class GateDesign:
         gated = np.where(np.repeat(settled, lengths), gated, episodes.reward)
         if self.emit == "relabel":
             return gated
-        return _deferred(gated, episodes, ended)
+        return deferred(gated, episodes)
 
     def summary(self) -> dict[str, F64N]:
         """Return what an episode came to: 0 before its last step, so that sums over it are totals.
@@ -212,16 +212,6 @@ class GateDesign:
                 f"max_length={self.max_length}. Set max_length to the longest episode, or limit "
                 "episodes by a TimeLimit inside the gate."
             )
-
-
-def _deferred(gated: F64T, episodes: EpisodeBatch, ended: BoolE) -> F64T:
-    """Return each ended episode's sum at its last step, and what is open as it came."""
-    lengths = np.diff(episodes.offsets)
-    paid = np.where(np.repeat(ended, lengths), 0.0, episodes.reward)
-    closes = ended[lengths > 0]
-    totals = episode_sums(gated, episodes.offsets)[lengths > 0]
-    paid[last_rows(episodes.offsets)[closes]] = totals[closes]
-    return paid
 
 
 def _check_gamma(gamma: Any) -> float:

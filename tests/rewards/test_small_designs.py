@@ -169,4 +169,4 @@ def test_deferring_leaves_an_open_episode_out_of_the_sums_beside_it():
     design = DeferDesign()
     design.bind((), 1)
     episodes = episode_batch([[1.0, 2.0], [10.0, 20.0], [3.0]], terminated=[True, False, True])
-    assert design.relabel(episodes).tolist() == [0.0, 3.0, 0.0, 0.0, 3.0]
+    assert design.relabel(episodes).tolist() == [0.0, 3.0, 10.0, 20.0, 3.0]

@@ -44,9 +44,9 @@ def test_plain_arrays_are_relabelled_episode_by_episode():
     assert [paid.tolist() for paid in weighted] == [[-2, 0, -2], [-4]]
 
 
-def test_an_open_episode_is_paid_what_it_was_so_far():
+def test_an_open_episode_keeps_its_rewards_where_a_payment_depends_on_all_of_it():
     episodes = episode_batch(REWARDS, terminated=[False, True])
-    assert [paid.tolist() for paid in relabel(DeferDesign(), episodes)] == [[0, 0, 0], [4]]
+    assert [paid.tolist() for paid in relabel(DeferDesign(), episodes)] == [[1, 2, 3], [4]]
 
 
 def test_no_episodes_are_no_arrays():
