@@ -172,7 +172,10 @@ class ChatClient:
                 self._warn(cause, self._advice(int(cause), reason))
                 return Outcome(None, cause)
             if cause not in ("timeout", "connection") and not _is_retried(cause):
-                self._breaker.succeeded()  # it answers, if not what was asked
+                if cause != "garbage":
+                    self._breaker.succeeded()  # it understood and refused this one
+                elif trial:
+                    self._breaker.failed("down", reason, since)
                 self._warn(cause, f"{self.base_url} gave no completion ({cause}): {reason}.")
                 return Outcome(None, cause)
         if job.abandoned.is_set():

@@ -101,7 +101,6 @@ class OpenAIAnnotator:
         self._extra = _body_fields(extra_body)
         self._max_tokens = _at_least("max_tokens", max_tokens, 1)
         self._soft = soft
-        self._logprobs_served = True
         self._client = ChatClient(
             base_url,
             api_key=_checked_key(api_key),
@@ -110,14 +109,12 @@ class OpenAIAnnotator:
             concurrency=_at_least("concurrency", concurrency, 1),
             backoff=_positive("backoff", backoff),
         )
-        self._unparsable = 0
-        self._example = ""
-        self._told = False
+        self._logprobs_served, self._told = True, False
+        self._unparsable, self._example = 0, ""  # how many, and the last of them
         self.name = f"openai:{model}:{self.goal.name}"
-        self.version = f"prompt {prompts.PROMPT_VERSION} goal {self.goal.digest}"
-        self.version += " soft" if soft else ""
-        if self._extra:
-            self.version += f" {json.dumps(self._extra, sort_keys=True)}"
+        parts = [f"prompt {prompts.PROMPT_VERSION} goal {self.goal.digest}", *["soft"] * bool(soft)]
+        parts += [json.dumps(self._extra, sort_keys=True)] if self._extra else []
+        self.version = " ".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies have the same settings, and counts and connections of their own.

@@ -173,12 +173,36 @@ def test_a_request_the_server_cannot_do_costs_its_own_label_only():
         annotator.close()
 
 
+def test_a_server_that_refuses_each_request_for_itself_is_up():
+    with StubLLM(Send(422)) as server:
+        annotator = fast(server.url)
+        with pytest.warns(UserWarning, match=r"\(422\)"):
+            assert none(annotator.label(["a", "b"]))
+        assert annotator.health.state == "ok"
+        assert annotator.metrics()["failed_422"] == len(server.requests) == 2
+        annotator.close()
+
+
+def test_garbage_does_not_make_a_silent_server_well_again():
+    with StubLLM([Send(500), Send(200, b"<html>starting</html>")]) as server:
+        annotator = fast(server.url, max_retries=0, backoff=0.001)
+        with DOWN:
+            annotator.label(["a"])
+        time.sleep(0.002)
+        with pytest.warns(UserWarning, match="garbage"):
+            annotator.label(["a", "b"])
+        assert annotator.health.state == "down"
+        assert "starting" in annotator.health.reason
+        assert len(server.requests) == 2  # one trial
+        annotator.close()
+
+
 def test_waits_as_long_as_a_rate_limit_says():
-    with StubLLM([Send(429, headers={"Retry-After": "0.2"}), "yes"]) as server:
+    with StubLLM([Send(429, headers={"Retry-After": "0.6"}), "yes"]) as server:
         annotator = fast(server.url, max_retries=1)
         started = time.monotonic()
         assert annotator.label(["a"]).tolist() == [1]
-        assert time.monotonic() - started >= 0.2
+        assert time.monotonic() - started >= 0.6
         annotator.close()
 
 
