@@ -87,7 +87,7 @@ class Learner:
 
         `loss`, the mean over its gradient steps; `explained_variance` and `residual_share` of the
         episodes taken in since the refit before, as predicted before training on them, so both
-        are out of sample; `episodes` and `steps` that are stored.
+        are out of sample, the second against the mean |return| of all that are stored; `episodes` and `steps` that are stored.
         """
         return dict(self._diagnostics)
 
@@ -128,14 +128,21 @@ class Learner:
         self._diagnostics = {
             "loss": loss,
             "explained_variance": explained_variance(predicted, actual),
-            "residual_share": float(
-                np.abs(actual - predicted).sum() / max(np.abs(actual).sum(), 1e-12)
-            ),
+            "residual_share": residual_share(predicted, actual, held.returns),
             "episodes": float(len(self._store)),
             "steps": float(self._store.steps),
         }
         self.refits += 1
         self._fresh_steps = self._fresh_episodes = 0
+
+
+def residual_share(predicted: F64T, actual: F64T, stored: F64T) -> float:
+    """Return mean |actual - predicted| over the mean |return| of stored episodes; 0 if all are 0.
+
+    New episodes may all have the return 0, so that they give no measure by themselves.
+    """
+    size = float(np.abs(stored).mean())
+    return float(np.abs(actual - predicted).mean()) / size if size else 0.0
 
 
 def explained_variance(predicted: F64T, actual: F64T) -> float:
