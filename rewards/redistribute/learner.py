@@ -87,7 +87,8 @@ class Learner:
 
         `loss`, the mean over its gradient steps; `explained_variance` and `residual_share` of the
         episodes taken in since the refit before, as predicted before training on them, so both
-        are out of sample, the second against the mean |return| of all that are stored; `episodes` and `steps` that are stored.
+        are out of sample, the second against the mean |return| of all that are stored; `episodes`
+        and `steps` that are stored.
         """
         return dict(self._diagnostics)
 

@@ -10,8 +10,8 @@ import pytest
 from rewardloom.errors import ConfigError
 from rewardloom.rewards import episode_batch, make_design
 from rewardloom.rewards.design import LearnedDesign, StepBatch
-from rewardloom.rewards.redistribute.learner import residual_share
 from rewardloom.rewards.ragged import episode_sums
+from rewardloom.rewards.redistribute.learner import residual_share
 
 LEARNED = ("rrd", "rudder", "attention", "occlusion")
 QUICK = {"hidden": [16], "gradient_steps": 5, "refit_every": 20, "first_refit": 2}
@@ -247,6 +247,6 @@ def test_designs_are_made_without_torch():
 
 
 def test_a_residual_is_measured_by_the_episodes_that_are_stored():
-    """New episodes that all end with nothing are no measure; by hand: |0 - 1| / mean(0, 4) = 1/2."""
+    """New episodes that all end with 0 are no measure; by hand |0 - 1| / mean(0, 4) = 1/2."""
     assert residual_share(np.array([1.0]), np.zeros(1), np.array([0.0, 4.0])) == 0.5
     assert residual_share(np.array([1.0]), np.zeros(1), np.zeros(3)) == 0.0
