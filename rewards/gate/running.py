@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ class RunningGate:
             sums = self.refundable / self._gamma
             sums += earned
             np.copyto(self.refundable, sums, where=active[:, None])
-        self._keep_extremes(value, active)
+        self._keep_extremes(value, idle)
         return earned
 
     def aggregate(self) -> F64NL:
@@ -122,9 +122,11 @@ class RunningGate:
             "min": self._lowest,
         }
 
-    def _keep_extremes(self, value: F64NL, active: BoolN) -> None:
-        where = active[:, None]
-        if "last" in self._how:
+    def _keep_extremes(self, value: F64NL, idle: BoolN | None) -> None:
+        where: Any = True if idle is None else ~idle[:, None]
+        if idle is None:
+            self._now = value
+        else:
             np.copyto(self._now, value, where=where)
         if "max" in self._how:
             np.maximum(self._highest, value, out=self._highest, where=where)
