@@ -18,9 +18,9 @@ from rewardloom.rewards.novelty.settings import (
     Learning,
     NoveltyLearning,
     check_flag,
-    check_number,
     read_learning,
 )
+from rewardloom.rewards.numbers import at_least_zero
 from rewardloom.typing import F64N, F64T, BoolN
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class NoveltyDesign(abc.ABC):
         normalize: bool,
         learning: Learning,
     ):
-        self.intrinsic_coef = check_number("intrinsic_coef", intrinsic_coef, least=0.0)
-        self.extrinsic_coef = check_number("extrinsic_coef", extrinsic_coef, least=0.0)
-        self.discount = check_number("discount", discount, least=0.0)
+        self.intrinsic_coef = at_least_zero("intrinsic_coef", intrinsic_coef)
+        self.extrinsic_coef = at_least_zero("extrinsic_coef", extrinsic_coef)
+        self.discount = at_least_zero("discount", discount)
         if self.discount >= 1.0:
             raise ConfigError(f"discount must be in [0, 1), got {discount!r}.")
         self.normalize = check_flag("normalize", normalize)

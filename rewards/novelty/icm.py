@@ -10,6 +10,7 @@ from rewardloom.errors import ConfigError
 from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.learner import Rows
 from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning, check_number
+from rewardloom.rewards.numbers import at_least_zero
 from rewardloom.typing import F64N
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ICMDesign(NoveltyDesign):
         learning: Learning = None,
     ):
         self.eta = check_number("eta", eta, above=0.0)
-        self.beta = check_number("beta", beta, least=0.0)
+        self.beta = at_least_zero("beta", beta)
         if self.beta > 1.0:
             raise ConfigError(f"beta must be in [0, 1], got {beta!r}.")
         super().__init__(intrinsic_coef, extrinsic_coef, discount, normalize, learning)

@@ -11,8 +11,9 @@ from rewardloom.rewards.design import Reduction
 from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.episodic import NearestMemory
 from rewardloom.rewards.novelty.learner import Rows
-from rewardloom.rewards.novelty.running import FadingMean, RunningMoments
+from rewardloom.rewards.novelty.running import FadingMoments
 from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning, check_count, check_number
+from rewardloom.rewards.numbers import at_least_zero
 from rewardloom.typing import F64N
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["NGUDesign"]
 
 _SHOWS = ("raw", "episodic", "lifelong")
-_DISTANCE_DECAY = 0.999  # per step; ours
+_DECAY = 0.9999  # of the running statistics, a number; ours
 
 
 class NGUDesign(NoveltyDesign):
@@ -32,13 +33,14 @@ class NGUDesign(NoveltyDesign):
     x_i = max(d_i^2 / d_m^2 - cluster_distance, 0), K_i = kernel_epsilon / (x_i + kernel_epsilon).
     d_i are distances of embeddings phi, trained so that the action between two states can be told,
     and d_m^2 is a running mean of the d_i^2. The life-long part is alpha_t = 1 + (g_t - mean) /
-    deviation, g_t being the error of `RNDDesign` on s_{t+1}, as it is, and mean and deviation those
-    of all errors so far (Badia et al. 2020, "Never Give Up: Learning Directed Exploration
+    deviation, g_t being the error of `RNDDesign` on s_{t+1}, as it is, and mean and deviation
+    running ones of g (Badia et al. 2020, "Never Give Up: Learning Directed Exploration
     Strategies", section 2 and its algorithm 1, whose constants are the defaults here).
 
     Where an episode has fewer than k states the sum is scaled up to k (ours): otherwise the first
     steps would pay several times what later ones do, and reward ending episodes early. The state
-    at reset is one of them. The fading weight of d_m, perceptrons on standardized flat
+    at reset is one of them. The running statistics forget by 0.9999 a number: the first errors are
+    so large that nothing later would exceed their mean. That, perceptrons on standardized flat
     observations, the schedule and the scale (that of `RNDDesign`) are ours too; the paper keeps up
     to 30,000 states. Preserves nothing. Memory: networks and statistics, shared by all slots; the
     states of an episode end with it.
@@ -89,15 +91,15 @@ class NGUDesign(NoveltyDesign):
     ):
         self.neighbors = check_count("neighbors", neighbors)
         self.kernel_epsilon = check_number("kernel_epsilon", kernel_epsilon, above=0.0)
-        self.cluster_distance = check_number("cluster_distance", cluster_distance, least=0.0)
+        self.cluster_distance = at_least_zero("cluster_distance", cluster_distance)
         self.pseudo_count = check_number("pseudo_count", pseudo_count, above=0.0)
         self.max_similarity = check_number("max_similarity", max_similarity, above=0.0)
         self.max_lifelong = check_number("max_lifelong", max_lifelong, least=1.0)
         self.memory_size = check_count("memory_size", memory_size, least=self.neighbors)
         super().__init__(intrinsic_coef, extrinsic_coef, discount, normalize, learning)
-        self._errors = RunningMoments()
-        self._distance = FadingMean(_DISTANCE_DECAY)
-        self._statistics |= {"errors": self._errors, "distance": self._distance}
+        self._errors = FadingMoments(_DECAY)
+        self._distances = FadingMoments(_DECAY)
+        self._statistics |= {"errors": self._errors, "distances": self._distances}
 
     def _new_network(self, widths: dict[str, int], settings: NoveltyLearning) -> LifelongEmbedding:
         from rewardloom.rewards.novelty.dynamics import LifelongEmbedding
@@ -117,7 +119,7 @@ class NGUDesign(NoveltyDesign):
         memory.add(slots[begins], embeddings[count:])
         squares = memory.nearest(slots, embeddings[:count], self.neighbors)
         if self.update_model:
-            self._distance.update(float(squares[np.isfinite(squares)].mean()), count)
+            self._distances.update(squares[np.isfinite(squares)])
             self._errors.update(errors)
         stored = np.minimum(memory.counts[slots], self.neighbors)
         memory.add(slots, embeddings[:count])
@@ -128,7 +130,7 @@ class NGUDesign(NoveltyDesign):
 
     def _episodic(self, squares: np.ndarray, stored: np.ndarray) -> F64N:
         """Return the episodic part from (M, k) squared distances, `stored` of which are finite."""
-        far = np.maximum(squares / (self._distance.value() or 1.0) - self.cluster_distance, 0.0)
+        far = np.maximum(squares / (self._distances.mean or 1.0) - self.cluster_distance, 0.0)
         kernel = self.kernel_epsilon / (far + self.kernel_epsilon)
         similarity = np.sqrt(kernel.sum(1) * self.neighbors / stored) + self.pseudo_count
         return np.where(similarity > self.max_similarity, 0.0, 1.0 / similarity)

@@ -1,7 +1,7 @@
 """Running statistics.
 
 - `RunningMoments`: mean and deviation of all rows so far.
-- `FadingMean`: a mean that forgets.
+- `FadingMoments`: mean and deviation of numbers, which forget.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["FadingMean", "RunningMoments", "Statistic"]
+__all__ = ["FadingMoments", "RunningMoments", "Statistic"]
 
 _SMALLEST = 1e-8  # deviation up to which an entry counts as constant
 
@@ -74,34 +74,46 @@ class RunningMoments:
         self.deviation = np.where(spread > _SMALLEST, spread, 1.0)
 
 
-class FadingMean:
-    """A mean in which the weight of a number falls by `decay` with every later one.
+class FadingMoments:
+    """Mean and deviation in which the weight of a number falls by `decay` with every later one.
 
-    Numbers of one call weigh the same. Early on it is the plain mean: no first value distorts it.
+    Numbers of one call weigh the same. Early on all do: no first value distorts them.
 
     Args:
         decay: In (0, 1).
+
+    Attributes:
+        mean: 0 before the first number.
+        deviation: 1 where all numbers were equal, or none came.
     """
 
     def __init__(self, decay: float):
         self._decay = decay
-        self._total = 0.0
         self._weight = 0.0
+        self._squares = 0.0  # mean squared difference from the mean
+        self.mean = 0.0
+        self.deviation = 1.0
 
-    def update(self, mean: float, count: int) -> None:
-        """Take in `count` numbers by their mean."""
-        kept = self._decay**count
-        self._total = kept * self._total + (1.0 - kept) * mean
+    def update(self, numbers: np.ndarray) -> None:
+        """Take in (M,) numbers, M > 0."""
+        kept = self._decay ** len(numbers)
         self._weight = kept * self._weight + (1.0 - kept)
-
-    def value(self) -> float:
-        """Return the mean; 0 before the first number."""
-        return self._total / self._weight if self._weight else 0.0
+        share = (1.0 - kept) / self._weight  # of these in the mean
+        gap = float(numbers.mean()) - self.mean
+        spread = (1.0 - share) * self._squares + share * float(numbers.var())
+        self.mean += share * gap
+        self._set(spread + share * (1.0 - share) * gap**2)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums."""
-        return {"total": self._total, "weight": self._weight}
+        """Return weight, mean and spread."""
+        return {"weight": self._weight, "mean": self.mean, "squares": self._squares}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self._total, self._weight = float(state["total"]), float(state["weight"])
+        self._weight, self.mean = float(state["weight"]), float(state["mean"])
+        self._set(float(state["squares"]))
+
+    def _set(self, squares: float) -> None:
+        self._squares = squares
+        spread = squares**0.5
+        self.deviation = spread if spread > _SMALLEST else 1.0

@@ -20,7 +20,7 @@ from rewardloom.rewards import (
     episode_batch,
     make_design,
 )
-from rewardloom.rewards.novelty.running import FadingMean, RunningMoments
+from rewardloom.rewards.novelty.running import FadingMoments, RunningMoments
 
 DESIGNS = {"rnd": RNDDesign, "icm": ICMDesign, "ngu": NGUDesign, "e3b": E3BDesign}
 SMALL = {"hidden": [8], "features": 4, "train_every": 16, "batch_size": 8, "warmup_steps": 0}
@@ -109,17 +109,26 @@ def test_running_moments_of_equal_rows_divide_by_1():
     assert moments.deviation.tolist() == [1.0, 1.0]
 
 
-def test_a_fading_mean_by_hand():
-    mean = FadingMean(0.5)
-    assert mean.value() == 0.0
-    mean.update(4.0, 1)
-    assert mean.value() == 4.0
-    mean.update(1.0, 1)  # weights 1/4 and 1/2, of 3/4 together
-    assert mean.value() == pytest.approx((4.0 * 0.25 + 1.0 * 0.5) / 0.75)
-    twice = FadingMean(0.5)
-    twice.update(4.0, 1)
-    twice.update(1.0, 2)
-    assert twice.value() == pytest.approx((4.0 * 0.125 + 1.0 * 0.75) / 0.875)
+def test_fading_moments_by_hand():
+    moments = FadingMoments(0.5)
+    assert (moments.mean, moments.deviation) == (0.0, 1.0)
+    moments.update(np.array([4.0]))
+    assert (moments.mean, moments.deviation) == (4.0, 1.0)
+    moments.update(np.array([1.0, 3.0]))  # 4 weighs 1/8, the others 3/8 each
+    mean = (4.0 * 0.125 + (1.0 + 3.0) * 0.375) / 0.875
+    square = (16.0 * 0.125 + (1.0 + 9.0) * 0.375) / 0.875
+    assert moments.mean == pytest.approx(mean)
+    assert moments.deviation == pytest.approx((square - mean**2) ** 0.5)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30))
+def test_moments_that_hardly_fade_are_those_of_all_numbers(numbers):
+    moments = FadingMoments(1.0 - 1e-9)
+    for number in numbers:
+        moments.update(np.array([number]))
+    assert moments.mean == pytest.approx(np.mean(numbers), abs=1e-3)
+    if np.std(numbers) > 1e-1:
+        assert moments.deviation == pytest.approx(np.std(numbers), rel=1e-3)
 
 
 # --- the scale of bonuses

@@ -248,7 +248,8 @@ def test_the_episodic_part_of_ngu_by_hand():
     assert design.summary()["episodic"][0] == pytest.approx(1 / (np.sqrt(2 * kernel) + 0.01))
     design.tell([[0.0, 1.0, 0, 0]], [0.0])
     design.step(batch)  # neighbors at 1 and 5
-    middle = (0.999 * 0.001 * 4.0 + 0.001 * 3.0) / (0.999 * 0.001 + 0.001)
+    old, new = 0.0001 * 0.9999**2, 1 - 0.9999**2
+    middle = (old * 4.0 + new * 3.0) / (old + new)
     near, far = (0.1 / (max(d / middle - 0.2, 0.0) + 0.1) for d in (1.0, 5.0))
     assert near < 1.0  # beyond the cluster
     expected = 1 / (np.sqrt(near + far) + 0.01)
@@ -281,6 +282,23 @@ def test_the_life_long_part_of_ngu_by_hand():
     assert design.summary()["lifelong"].max() == 1.5
     raw, episodic, lifelong = (design.summary()[k] for k in ("raw", "episodic", "lifelong"))
     assert raw == pytest.approx(episodic * lifelong)
+
+
+def test_the_life_long_part_still_tells_new_states_when_errors_have_fallen():
+    """Against the plain mean of all errors, 21, nothing of today would ever be new."""
+    design = Told(learning={**SMALL, "warmup_steps": 10**9})
+    slots = 400
+    design.bind((), slots)
+    rows = np.zeros((slots, 1))
+    batch = step_batch(rows, np.ones((slots, 1)), rows, terminated=np.ones(slots, bool))
+    for level, ticks in ((100.0, 25), (1.0, 100)):
+        for _ in range(ticks):
+            design.tell(np.zeros((slots, 4)), level * np.tile([0.9, 1.1], slots // 2))
+            design.step(batch)
+    design.tell(np.zeros((slots, 4)), np.full(slots, 12.0))
+    design.update_model = False
+    design.step(batch)
+    assert (design.summary()["lifelong"] > 1.3).all()
 
 
 def test_the_life_long_part_works():
