@@ -13,8 +13,6 @@ import pytest
 from rewardloom.baselines.comparison.config import CompareConfig
 from rewardloom.wrappers.captions import MiniGridCaptions
 
-assert minigrid.__version__
-
 ROOT = Path(__file__).resolve().parents[3]
 TUTORIALS = ROOT / "docs" / "tutorials"
 
@@ -43,24 +41,31 @@ def test_the_minihack_example_runs_where_minihack_is_installed():
     assert "'count': 1.0" in run(blocks("captions_minihack.md", "py")[0], "-W", "ignore")
 
 
-def test_the_minigrid_comparison_is_a_configuration_with_a_control():
-    path = ROOT / "examples" / "evidence" / "intrinsic_minigrid.json"
-    config = CompareConfig.from_dict(json.loads(path.read_text()))
-    assert {"extrinsic", "intrinsic", "any-caption", "count"} <= set(config.arms)
-    controls = [arm for arm in config.arms if arm.startswith("shuffled")]
-    assert len(controls) == 3
+EVIDENCE = ROOT / "examples" / "evidence"
 
 
-def test_the_control_shuffles_all_captions_of_the_world():
-    settings = json.loads((ROOT / "examples" / "evidence" / "intrinsic_minigrid.json").read_text())
-    known = set(settings["arms"]["shuffled-0"][0]["annotator"]["captions"])
-    env = MiniGridCaptions(gym.make("MiniGrid-DoorKey-6x6-v0"))
+@pytest.mark.parametrize("name", ["intrinsic_minigrid", "intrinsic_key_corridor"])
+def test_the_comparisons_are_configurations_with_controls_that_shuffle_all_captions(name):
+    settings = json.loads((EVIDENCE / f"{name}.json").read_text())
+    arms = CompareConfig.from_dict(settings).arms
+    assert {"extrinsic", "intrinsic", "any-caption"} <= set(arms)
+    controls = [arm for arm in arms if arm.startswith("shuffled")]
+    known = [set(settings["arms"][arm][0]["annotator"]["captions"]) for arm in controls]
+    assert len(known) == 3
+    assert known[0] == known[1] == known[2]
+    heard = captions_of_random_play(settings["world"].split(":")[1])
+    assert heard <= known[0]
+    assert len(heard) > 10
+
+
+def captions_of_random_play(world, steps=2000):
+    assert minigrid.__version__
+    env = MiniGridCaptions(gym.make(world, disable_env_checker=True))
     env.action_space.seed(0)
-    heard = {env.reset(seed=seed)[1]["caption"] for seed in range(3)}
-    for _ in range(2000):
+    heard = {env.reset(seed=seed)[1]["caption"] for seed in range(9)}
+    for _ in range(steps):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
         heard.add(info["caption"])
         if terminated or truncated:
             env.reset()
-    assert heard <= known
-    assert len(heard) > 15
+    return heard
