@@ -37,9 +37,10 @@ class Hang(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Send these bytes and reset the connection."""
+    """Send these bytes and reset the connection, or end it in good order."""
 
     sent: bytes = b""
+    reset: bool = True
 
 
 class Drip(NamedTuple):
@@ -199,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(act, Drop):
             self.wfile.write(act.sent)
             # closing with a zero linger sends a reset instead of an end
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("ii", act.reset, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.connection.close()
             self.close_connection = True
         elif isinstance(act, Drip):

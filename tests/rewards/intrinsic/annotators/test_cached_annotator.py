@@ -4,6 +4,7 @@ import copy
 import json
 import multiprocessing
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -231,9 +232,35 @@ def test_processes_that_write_at_once_leave_whole_lines(path):
     assert base.asked == []
 
 
+def test_a_writer_waits_for_another(path):
+    fcntl = pytest.importorskip("fcntl")
+    cached = CachedAnnotator(Script(), path)
+    cached.label([WALL])
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writing = threading.Thread(target=cached.label, args=([KILL],))
+        writing.start()
+        writing.join(0.05)
+        assert writing.is_alive()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        writing.join(2)
+        assert not writing.is_alive()
+
+
+def test_lines_are_numbered_from_the_beginning_of_the_file(path):
+    cached = CachedAnnotator(Script(), path)
+    cached.label([KILL, WALL])
+    cached.label([GOLD])  # reads the two lines, then writes its own
+    with path.open("ab") as file:
+        file.write(b"rubbish\n")
+    with pytest.warns(UserWarning, match=r"line 4\."):
+        cached.label(["another"])
+
+
 def test_a_file_that_begins_anew_is_read_anew(path):
     cached = CachedAnnotator(Script({KILL: 1.0}), path)
     cached.label([KILL, WALL])
+    cached.label(["read what is there"])
     path.write_bytes(line(caption=GOLD, label=0.5) + b"\n")
     assert cached.label([GOLD, KILL]).tolist() == [0.5, 1]
 

@@ -151,6 +151,7 @@ def token(text, **probabilities):
         ("yes", [token("yes", yes=0.6, no=0.2, maybe=0.2)], 0.75),
         ("No.", [token("No", Yes=0.1, yes=0.1, No=0.5, _no=0.1), token(".")], 0.25),
         ("Label: yes", [token("Label", no=1.0), token(":"), token(" yes", _yes=0.8, _no=0.2)], 0.8),
+        ("no?\nLabel: yes", [token("no", no=1.0), token(" yes", _yes=0.8, _no=0.2)], 0.8),
         ("yes", [token("yes", yes=0.9)], 1.0),
         ("yes", [token("no", yes=0.1, no=0.9)], 1.0),  # the tokens belong to something else
         ("yes", [token("ye", ye=0.9), token("s", s=0.9)], 1.0),

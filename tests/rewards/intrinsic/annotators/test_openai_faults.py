@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from stub_llm import Drip, Drop, Hang, Send, StubLLM, completion
 
-from rewardloom.rewards.intrinsic.annotators import OpenAIAnnotator, breaker
+from rewardloom.rewards.intrinsic.annotators import OpenAIAnnotator, breaker, connection
 
 OK = completion("yes")
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -48,6 +48,7 @@ def threads_of_ours():
         Drop(b"HTTP/1.1 200"),
         Drop(b"rubbish\r\n\r\n"),
         Drop(CUT_SHORT),
+        Drop(CUT_SHORT, reset=False),
         Drip(),
     ],
     ids=str,
@@ -85,12 +86,12 @@ def test_lasting_trouble_gives_no_label_a_warning_and_a_count(fault, cause):
         annotator.close()
 
 
-def test_nobody_listening_gives_no_label():
-    annotator = fast(free_url())
+def test_nobody_listening_gives_no_label_and_the_others_are_not_sent():
+    annotator = fast(free_url(), max_retries=0, backoff=10)
     with DOWN as warned:
         assert none(annotator.label(["a", "b", "c"]))
     assert "refused" in str(warned[0].message)
-    assert annotator.metrics()["requests"] == 3  # the first caption's; the others were not sent
+    assert annotator.metrics()["requests"] == annotator.metrics()["failed_connection"] == 1
     assert annotator.metrics()["failed_waiting"] == 2
 
 
@@ -183,6 +184,18 @@ def test_a_server_that_refuses_each_request_for_itself_is_up():
         annotator.close()
 
 
+def test_the_trial_of_a_silent_server_is_not_retried():
+    with StubLLM(Send(500)) as server:
+        annotator = fast(server.url, max_retries=1, backoff=0.001)
+        with DOWN:
+            annotator.label(["a"])
+        assert len(server.requests) == 2
+        time.sleep(0.002)
+        annotator.label(["a"])
+        assert len(server.requests) == 3
+        annotator.close()
+
+
 def test_garbage_does_not_make_a_silent_server_well_again():
     with StubLLM([Send(500), Send(200, b"<html>starting</html>")]) as server:
         annotator = fast(server.url, max_retries=0, backoff=0.001)
@@ -190,10 +203,9 @@ def test_garbage_does_not_make_a_silent_server_well_again():
             annotator.label(["a"])
         time.sleep(0.002)
         with pytest.warns(UserWarning, match="garbage"):
-            annotator.label(["a", "b"])
+            annotator.label(["a"])
         assert annotator.health.state == "down"
         assert "starting" in annotator.health.reason
-        assert len(server.requests) == 2  # one trial
         annotator.close()
 
 
@@ -342,6 +354,15 @@ def test_close_during_the_first_request_sends_no_more():
         asking.join(2)
         assert not asking.is_alive()
         assert len(server.requests) == 1
+
+
+def test_a_connection_cut_before_it_is_open_never_opens():
+    with StubLLM("yes") as server:
+        one = connection.Connection(connection.read_url(server.url), 5, None)
+        one.cut()
+        with pytest.raises(ConnectionAbortedError):
+            one.post("/v1/chat/completions", b"{}", {})
+        assert server.connections == 0
 
 
 def test_close_during_the_wait_for_a_connection_ends_it():

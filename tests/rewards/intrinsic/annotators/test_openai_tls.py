@@ -62,8 +62,8 @@ def test_close_ends_the_wait_for_a_server_that_does_not_shake_hands():
         annotator.close()
         asking.join(2)
         assert not asking.is_alive()
-        accepted.close()
         deadline = time.monotonic() + 2
         while any(t.name == "rewardloom-chat" for t in threading.enumerate()):
             assert time.monotonic() < deadline
             time.sleep(0.005)
+        accepted.close()
