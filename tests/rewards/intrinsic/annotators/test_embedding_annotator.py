@@ -51,6 +51,20 @@ def test_compares_by_the_higher_score_and_ties_within_what_encoders_are_exact_to
     assert annotator.compare([("", "else")]).tolist() == [0.5]
 
 
+def test_scores_that_differ_by_rounding_only_tie():
+    def rounded(texts):
+        return [[1.0, 1e-8 * len(text)] for text in texts]
+
+    annotator = EmbeddingAnnotator(DOOR, rounded, threshold=0.5)
+    assert annotator.compare([("a", "a" * 10_000)]).tolist() == [0.5]
+    assert annotator.compare([("a", "a" * 1_000_000)]).tolist() == [1.0]
+
+
+def test_a_blank_caption_is_near_nothing_whatever_the_encoder_says():
+    annotator = EmbeddingAnnotator(DOOR, lambda texts: np.ones((len(texts), 3)), threshold=0.5)
+    assert annotator.label(["a", "", " \n"]).tolist() == [1, 0, 0]
+
+
 def test_length_of_a_caption_does_not_count():
     annotator = EmbeddingAnnotator(DOOR, bag_of_words, threshold=0.99)
     assert annotator.label(["open door " * 50]).tolist() == [1]

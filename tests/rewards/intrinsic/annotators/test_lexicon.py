@@ -93,9 +93,10 @@ def test_of_two_captions_the_one_of_the_higher_weight_shows_more_progress():
     wall, money = "It's a wall.", "You hear someone counting money."
     kill, murder = "You kill the newt!", "You kill the poor kitten!"
     pairs = [(kill, money), (money, kill), (wall, murder), (wall, "This door is locked."), ("", "")]
+    pairs += [(wall, "You die...")]  # looks like nothing helpful, and weighs -1
     compared = lexicon.compare(pairs)
     assert compared.dtype == np.float64
-    assert compared.tolist() == [1, 0, 1, 0.5, 0.5]
+    assert compared.tolist() == [1, 0, 1, 0.5, 0.5, 1]
     assert lexicon.compare([]).shape == (0,)
 
 
