@@ -84,6 +84,8 @@ class CountDesign:
         if np.count_nonzero(active) == len(active):
             self._visits = self._visit(keys)
             self._bonus = self._pay(self._visits)
+            if self.extrinsic_coef == 1.0:  # the usual case saves a pass over the slots
+                return batch.reward + self._bonus
             return self.extrinsic_coef * batch.reward + self._bonus
         self._visits, self._bonus = np.zeros(len(active)), np.zeros(len(active))
         self._visits[active] = self._visit([keys[i] for i in np.flatnonzero(active)])
