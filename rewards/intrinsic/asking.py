@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.intrinsic.annotators import (
@@ -11,9 +12,16 @@ from rewardloom.rewards.intrinsic.annotators import (
     Comparer,
     GoalLike,
     Rules,
+    checks,
     make_annotator,
 )
-from rewardloom.rewards.intrinsic.labeling import Ask, BackgroundLabeler, ImmediateLabeler, Labeler
+from rewardloom.rewards.intrinsic.labeling import (
+    Ask,
+    BackgroundLabeler,
+    ImmediateLabeler,
+    Labeler,
+    Source,
+)
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
 from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel
 
@@ -70,19 +78,17 @@ class Asking:
     ):
         self.model = model
         self.annotator = annotator
-        ask = _question(model, annotator)
+        source = _source(model, annotator)
         self._labeler: Labeler
         if asynchronous:
             self._labeler = BackgroundLabeler(
-                ask,
+                source,
                 batch_size=batch_size,
                 max_pending=max_pending,
                 max_tries=max_tries,
-                stop=getattr(annotator, "close", None),
-                name=annotator.name,
             )
         else:
-            self._labeler = ImmediateLabeler(ask, max_tries=max_tries, name=annotator.name)
+            self._labeler = ImmediateLabeler(source, max_tries=max_tries)
         self._pairs = model.annotates == "pairs"
         self._most_pairs = 2 * batch_size
 
@@ -123,17 +129,13 @@ class Asking:
         """Return what the model, the queue and the annotator say of themselves."""
         facts = {**self.model.diagnostics(), "pending": float(self._labeler.pending)}
         facts |= self._labeler.metrics()
-        metrics = getattr(self.annotator, "metrics", None)
-        if metrics is not None:
-            facts |= {f"annotator_{key}": float(value) for key, value in metrics().items()}
-        return facts
+        measured = checks.metrics_of(self.annotator)
+        return facts | {f"annotator_{key}": float(value) for key, value in measured.items()}
 
     def close(self) -> None:
         """Stop the thread and the annotator's connections."""
         self._labeler.close()
-        close = getattr(self.annotator, "close", None)
-        if close is not None:
-            close()
+        checks.close(self.annotator)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the model's state and who annotated."""
@@ -191,15 +193,12 @@ def _check_texts(captions: Iterable[Any]) -> None:
             )
 
 
-def _question(model: CaptionModel, annotator: Annotator) -> Ask:
-    if not isinstance(annotator, Annotator):
-        raise ConfigError(
-            f"annotator must have name, version and label(captions), got {annotator!r}."
-        )
+def _source(model: CaptionModel, annotator: Annotator) -> Source:
+    checks.check_annotator(annotator)
     if model.annotates == "captions":
-        return annotator.label
-    if not isinstance(annotator, Comparer):
-        raise ConfigError(
-            f"model='ranking' needs an annotator with compare(pairs); {annotator.name!r} has none."
-        )
-    return annotator.compare
+        ask: Ask = annotator.label
+    else:
+        checks.compare_with(annotator, [])  # raises where it cannot
+        ask = cast(Comparer, annotator).compare
+    available = functools.partial(checks.is_available, annotator)
+    return Source(ask, annotator.name, available, functools.partial(checks.close, annotator))

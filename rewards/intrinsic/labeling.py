@@ -1,17 +1,19 @@
 """When captions are annotated: at once, or in the background while training goes on.
 
+- `Source`: who answers.
 - `ImmediateLabeler`: asks in `submit`; deterministic.
 - `BackgroundLabeler`: a bounded stack, newest first, emptied by one thread.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +21,54 @@ from numpy.typing import NDArray
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.models.base import Item
 
-__all__ = ["Ask", "BackgroundLabeler", "ImmediateLabeler", "Labeler"]
+__all__ = ["Ask", "BackgroundLabeler", "ImmediateLabeler", "Labeler", "Source"]
 
 Ask: TypeAlias = Callable[[Sequence[Any]], NDArray[Any]]
 """`Annotator.label` or `Comparer.compare`: one number in [0, 1] or NaN per item."""
 
 _MAX_GIVEN_UP = 100_000
 _JOIN_SECONDS = 5.0
+_FIRST_DELAY, _LAST_DELAY = 0.5, 30.0  # seconds between calls that fail
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    return
+
+
+class Source(NamedTuple):
+    """Who answers.
+
+    Attributes:
+        ask: Answers.
+        name: The annotator's, for messages.
+        available: Whether asking makes sense now; what has no answer while it does not, was not
+            tried.
+        stop: Makes `ask` abandon what is in flight.
+    """
+
+    ask: Ask
+    name: str = ""
+    available: Callable[[], bool] = _always
+    stop: Callable[[], None] = _nothing
+
+    def answers(self, items: Sequence[Item]) -> NDArray[np.float64]:
+        """Return (len(items),) answers.
+
+        Raises:
+            ConfigError: there is not one number in [0, 1] or NaN for each item.
+        """
+        labels = np.asarray(self.ask(items), np.float64)
+        in_range = (labels >= 0) & (labels <= 1) | np.isnan(labels)
+        if labels.shape != (len(items),) or not in_range.all():
+            raise ConfigError(
+                f"Annotator {self.name!r} must return a number in [0, 1] or NaN for each of "
+                f"{len(items)} items, got {labels!r}."
+            )
+        return labels
 
 
 class Labeler(Protocol):
@@ -93,17 +136,16 @@ class ImmediateLabeler:
     """Annotates items in `submit`.
 
     What the annotator raises is raised to the caller. An item without an answer is asked again
-    when it is submitted again, `max_tries` times in all.
+    when it is submitted again, `max_tries` times in all; times when the annotator was not
+    available do not count.
 
     Args:
-        ask: Who answers.
+        source: Who answers.
         max_tries: At least 1.
-        name: The annotator's, for messages.
     """
 
-    def __init__(self, ask: Ask, *, max_tries: int = 3, name: str = ""):
-        self._ask = ask
-        self._name = name
+    def __init__(self, source: Source, *, max_tries: int = 3):
+        self._source = source
         self._tries = _Tries(_positive("max_tries", max_tries))
         self._done: dict[Item, float] = {}
         self._answered = 0
@@ -119,14 +161,16 @@ class ImmediateLabeler:
         """See `Labeler.submit`."""
         given_up, done = self._tries.given_up, self._done
         fresh = [item for item in dict.fromkeys(items) if item not in given_up and item not in done]
-        if not fresh:
+        if not fresh or not self._source.available():
             return
-        for item, label in zip(fresh, _answers(self._ask, fresh, self._name), strict=True):
-            if np.isnan(label):
-                self._tries.failed(item)
-            else:
+        labels = self._source.answers(fresh).tolist()
+        tried = self._source.available()
+        for item, label in zip(fresh, labels, strict=True):
+            if label == label:
                 done[item] = label
                 self._answered += 1
+            elif tried:
+                self._tries.failed(item)
 
     def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
         """See `Labeler.collect`."""
@@ -151,31 +195,26 @@ class BackgroundLabeler:
     A stack: the newest items are asked first, the oldest are dropped where more than `max_pending`
     wait (and taken again if they are submitted again). Nothing that the annotator does reaches
     the caller: if it raises, hangs or its thread dies, items wait, a warning says so once, tries
-    come at growing intervals, and a dead thread is replaced at the next `submit`. Not picklable
-    state (the thread, locks) is left out of a pickle and of a forked child, which starts anew.
+    come at growing intervals, and a dead thread is replaced at the next `submit`. While it is not
+    available, items wait too. Not picklable state (the thread, locks) is left out of a pickle and
+    of a forked child, which starts anew.
 
     Args:
-        ask: Who answers; called from the thread.
+        source: Who answers; called from the thread.
         batch_size: Most items asked in one call.
         max_pending: Most items that wait.
         max_tries: Calls without an answer after which an item is not asked any more.
-        stop: Called first in `close`, so that the annotator abandons a request in flight.
-        name: The annotator's, for messages.
     """
 
     def __init__(
         self,
-        ask: Ask,
+        source: Source,
         *,
         batch_size: int = 100,
         max_pending: int = 10_000,
         max_tries: int = 3,
-        stop: Callable[[], None] | None = None,
-        name: str = "",
     ):
-        self._ask = ask
-        self._stop = stop
-        self._name = name
+        self._source = source
         self._sizes = (
             _positive("batch_size", batch_size),
             _positive("max_pending", max_pending),
@@ -213,8 +252,8 @@ class BackgroundLabeler:
         if queue.error and not queue.warned:
             queue.warned = True
             warnings.warn(
-                f"Annotator {self._name!r} failed with {queue.error}. Captions wait and are tried "
-                "again; training goes on without their labels.",
+                f"Annotator {self._source.name!r} failed with {queue.error}. Captions wait and are "
+                "tried again; training goes on without their labels.",
                 stacklevel=2,
             )
         known = (queue.waiting, queue.tries.given_up, queue.done)
@@ -255,8 +294,7 @@ class BackgroundLabeler:
         if thread is None:
             return
         self._finalizer()
-        if self._stop is not None:
-            self._stop()
+        self._source.stop()
         thread.join(_JOIN_SECONDS)
         if thread.is_alive():
             warnings.warn(
@@ -274,7 +312,7 @@ class BackgroundLabeler:
         self._queue.closed = False
         self._thread = threading.Thread(
             target=_work,
-            args=(self._queue, self._ask, self._name),
+            args=(self._queue, self._source),
             name="rewardloom-annotator",
             daemon=True,
         )
@@ -288,8 +326,7 @@ class BackgroundLabeler:
         self._thread, self._pid = None, os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_ask", "_stop", "_name", "_sizes")
-        return {key: self.__dict__[key] for key in kept}
+        return {key: self.__dict__[key] for key in ("_source", "_sizes")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -341,14 +378,15 @@ class _Queue:
                 self.waiting.discard(item)  # last: `submit` reads without the lock
             self.changed.notify_all()
 
-    def put_back(self, items: list[Item], error: BaseException, delay: float) -> None:
-        """Keep items whose call failed, and wait before the next one."""
+    def put_back(self, items: list[Item], delay: float, error: BaseException | None = None) -> None:
+        """Keep items that could not be asked, and wait before the next call."""
         with self.changed:
-            self.errors += 1
+            if error is not None:
+                self.errors += 1
+                self.error = f"{type(error).__name__}: {error}"
             # below what came meanwhile: those are newer
             self.stack = {item: None for item in reversed(items)} | self.stack
             self._drop_oldest()
-            self.error = f"{type(error).__name__}: {error}"
             self.changed.wait_for(lambda: self.closed, delay)
 
     def forget_asked(self) -> None:
@@ -375,32 +413,27 @@ class _Queue:
             self.dropped += 1
 
 
-def _work(queue: _Queue, ask: Ask, name: str) -> None:
+def _work(queue: _Queue, source: Source) -> None:
     """Answer items until the queue is closed."""
-    delay = 0.5
+    delay = _FIRST_DELAY
     while items := queue.take():
+        if not source.available():
+            queue.put_back(items, _FIRST_DELAY)
+            continue
         try:
-            labels = _answers(ask, items, name)
+            labels = source.answers(items)
+            tried = source.available()
         except BaseException as error:  # whatever a user's annotator raises
-            queue.put_back(items, error, delay)
-            delay = min(2 * delay, 30.0)
-        else:
+            queue.put_back(items, delay, error)
+            delay = min(2 * delay, _LAST_DELAY)
+            continue
+        delay = _FIRST_DELAY
+        if tried:
             queue.answer(items, labels)
-            delay = 0.5
-
-
-def _answers(ask: Ask, items: Sequence[Item], name: str) -> NDArray[np.float64]:
-    """Return what an annotator says of items, checked."""
-    labels = np.asarray(ask(items), np.float64)
-    if (
-        labels.shape != (len(items),)
-        or not ((labels >= 0) & (labels <= 1) | np.isnan(labels)).all()
-    ):
-        raise ConfigError(
-            f"Annotator {name!r} must return a number in [0, 1] or NaN for each of "
-            f"{len(items)} items, got {labels!r}."
-        )
-    return labels
+            continue
+        known = ~np.isnan(labels)
+        queue.answer(list(itertools.compress(items, known)), labels[known])
+        queue.put_back(list(itertools.compress(items, ~known)), _FIRST_DELAY)
 
 
 def _positive(name: str, value: Any) -> int:

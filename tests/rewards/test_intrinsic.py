@@ -327,7 +327,7 @@ def test_refuses_what_does_not_fit_together():
         IntrinsicDesign(model="rankin")
     with pytest.raises(ConfigError, match="learns nothing"):
         IntrinsicDesign(learning={"seed": 1})
-    with pytest.raises(ConfigError, match="'script' has none"):
+    with pytest.raises(ConfigError, match=r"'script' labels captions but has no compare"):
         IntrinsicDesign(annotator=Script({}), model="ranking")
     with pytest.raises(ConfigError, match="max_pending"):
         IntrinsicDesign(asynchronous=True, max_pending=0)

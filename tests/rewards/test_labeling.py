@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.intrinsic.labeling import BackgroundLabeler, ImmediateLabeler
+from rewardloom.rewards.intrinsic.labeling import BackgroundLabeler, ImmediateLabeler, Source
 
 NAN = float("nan")
 
@@ -53,8 +53,11 @@ def _no_thread_is_left():
 def labelers():
     made = []
 
-    def make(ask, **kwargs):
-        made.append(BackgroundLabeler(ask, **kwargs))
+    def make(ask, available=None, name="", **kwargs):
+        source = Source(ask, name)
+        if available is not None:
+            source = source._replace(available=available)
+        made.append(BackgroundLabeler(source, **kwargs))
         return made[-1]
 
     yield make
@@ -81,7 +84,7 @@ def test_at_once_answers_once_and_gives_up_after_some_tries():
         asked.append(list(items))
         return np.array([NAN if item == "?" else 0.25 for item in items])
 
-    labeler = ImmediateLabeler(ask, max_tries=2)
+    labeler = ImmediateLabeler(Source(ask), max_tries=2)
     labeler.submit(["a", "?", "a"])
     assert labeler.arrived
     items, labels = labeler.collect()
@@ -146,6 +149,63 @@ def test_no_answer_is_retried_when_submitted_again_then_given_up(labelers):
     assert labeler.metrics()["given_up"] == 1
 
 
+class Away:
+    """An annotator that has no answers while it is away, and says so."""
+
+    def __init__(self):
+        self.here = False
+        self.asked = 0
+
+    def available(self):
+        return self.here
+
+    def label(self, items):
+        self.asked += 1
+        return np.ones(len(items)) if self.here else np.full(len(items), NAN)
+
+
+def test_while_the_annotator_is_away_nothing_is_given_up(labelers):
+    away = Away()
+    labeler = labelers(away.label, away.available, max_tries=1)
+    labeler.submit(["a", "b"])
+    time.sleep(0.1)
+    assert (labeler.pending, away.asked) == (2, 0)
+    away.here = True
+    assert arrive(labeler, 2) == {"a": 1, "b": 1}
+    assert labeler.metrics()["unanswered"] == 0
+
+    away.here = False
+    at_once = ImmediateLabeler(Source(away.label, available=away.available), max_tries=1)
+    at_once.submit(["a"])
+    away.here = True
+    at_once.submit(["a"])
+    assert at_once.collect()[0] == ["a"]
+
+
+def test_what_an_annotator_that_goes_away_did_not_answer_was_not_tried(labelers):
+    away = Away()
+    away.here = True
+
+    def half(items):
+        if away.here and away.asked == 0:
+            away.here, away.asked = False, 1
+            return np.array([1.0, NAN])
+        return away.label(items)
+
+    labeler = labelers(half, away.available, max_tries=1)
+    labeler.submit(["a", "b"])
+    assert arrive(labeler, 1) == {"b": 1}
+    assert labeler.pending == 1
+    away.here = True
+    assert arrive(labeler, 1) == {"a": 1}
+
+    at_once = ImmediateLabeler(Source(half, available=away.available), max_tries=1)
+    away.asked = 0
+    at_once.submit(["a", "b"])
+    assert at_once.collect()[0] == ["a"]
+    assert at_once.metrics()["given_up"] == 0
+
+
 def test_an_annotator_that_raises_is_tried_again_and_said_once(labelers):
     calls = []
 
@@ -207,7 +267,7 @@ def test_a_killed_thread_is_replaced(labelers):
 
 def test_close_is_idempotent_and_ends_the_thread_even_during_a_request():
     gate = Gate(open_=False)
-    labeler = BackgroundLabeler(gate.label, stop=gate.opened.set)
+    labeler = BackgroundLabeler(Source(gate.label, stop=gate.opened.set))
     labeler.close()
     labeler.submit(["a"])
     assert gate.started.wait(5)
@@ -223,7 +283,7 @@ def test_close_is_idempotent_and_ends_the_thread_even_during_a_request():
 
 def test_a_labeler_nobody_holds_ends_its_thread():
     gate = Gate()
-    labeler = BackgroundLabeler(gate.label)
+    labeler = BackgroundLabeler(Source(gate.label))
     labeler.submit(["a"])
     arrive(labeler, 1)
     assert annotator_threads()
@@ -260,4 +320,4 @@ def test_a_forked_child_starts_anew(labelers):
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3"])
 def test_refuses_sizes_that_are_none(name, value):
     with pytest.raises(ConfigError, match=name):
-        BackgroundLabeler(np.ones_like, **{name: value})
+        BackgroundLabeler(Source(np.ones_like), **{name: value})
