@@ -15,13 +15,8 @@ from rewardloom.rewards.intrinsic.annotators import (
     checks,
     make_annotator,
 )
-from rewardloom.rewards.intrinsic.labeling import (
-    Ask,
-    BackgroundLabeler,
-    ImmediateLabeler,
-    Labeler,
-    Source,
-)
+from rewardloom.rewards.intrinsic.background import BackgroundLabeler
+from rewardloom.rewards.intrinsic.labeling import Ask, ImmediateLabeler, Labeler, Source
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
 from rewardloom.rewards.intrinsic.models.retrieval import RetrievalModel
 

@@ -1,17 +1,13 @@
-"""When captions are annotated: at once, or in the background while training goes on.
+"""Having captions annotated, at once.
 
 - `Source`: who answers.
+- `Labeler`: the protocol; `rewardloom.rewards.intrinsic.background` has the one that never waits.
 - `ImmediateLabeler`: asks in `submit`; deterministic.
-- `BackgroundLabeler`: a bounded stack, newest first, emptied by one thread.
+- `Tries`: which items had no answer.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-import threading
-import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -21,14 +17,12 @@ from numpy.typing import NDArray
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.models.base import Item
 
-__all__ = ["Ask", "BackgroundLabeler", "ImmediateLabeler", "Labeler", "Source"]
+__all__ = ["Ask", "ImmediateLabeler", "Labeler", "Source", "Tries", "check_positive"]
 
 Ask: TypeAlias = Callable[[Sequence[Any]], NDArray[Any]]
 """`Annotator.label` or `Comparer.compare`: one number in [0, 1] or NaN per item."""
 
 _MAX_GIVEN_UP = 100_000
-_JOIN_SECONDS = 5.0
-_FIRST_DELAY, _LAST_DELAY = 0.5, 30.0  # seconds between calls that fail
 
 
 def _always() -> bool:
@@ -106,7 +100,7 @@ class Labeler(Protocol):
         ...
 
 
-class _Tries:
+class Tries:
     """Remembers items without an answer, and those that got none too often."""
 
     def __init__(self, max_tries: int):
@@ -146,7 +140,7 @@ class ImmediateLabeler:
 
     def __init__(self, source: Source, *, max_tries: int = 3):
         self._source = source
-        self._tries = _Tries(_positive("max_tries", max_tries))
+        self._tries = Tries(check_positive("max_tries", max_tries))
         self._done: dict[Item, float] = {}
         self._answered = 0
         self.room = 1_000_000
@@ -189,254 +183,8 @@ class ImmediateLabeler:
         """Nothing runs."""
 
 
-class BackgroundLabeler:
-    """Annotates items in a thread of its own; `submit` and `collect` never wait for it.
-
-    A stack: the newest items are asked first, the oldest are dropped where more than `max_pending`
-    wait (and taken again if they are submitted again). Nothing that the annotator does reaches
-    the caller: if it raises, hangs or its thread dies, items wait, a warning says so once, tries
-    come at growing intervals, and a dead thread is replaced at the next `submit`. While it is not
-    available, items wait too. Not picklable state (the thread, locks) is left out of a pickle and
-    of a forked child, which starts anew.
-
-    Args:
-        source: Who answers; called from the thread.
-        batch_size: Most items asked in one call.
-        max_pending: Most items that wait.
-        max_tries: Calls without an answer after which an item is not asked any more.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        *,
-        batch_size: int = 100,
-        max_pending: int = 10_000,
-        max_tries: int = 3,
-    ):
-        self._source = source
-        self._sizes = (
-            _positive("batch_size", batch_size),
-            _positive("max_pending", max_pending),
-            _positive("max_tries", max_tries),
-        )
-        self._reset()
-
-    def _reset(self) -> None:
-        self._queue = _Queue(*self._sizes)
-        self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
-        self._restarts = 0
-        self._finalizer: Any = None
-
-    @property
-    def room(self) -> int:
-        """Items that can be taken without dropping others."""
-        return self._sizes[1] - len(self._queue.stack)
-
-    @property
-    def pending(self) -> int:
-        """Items taken and not yet answered."""
-        return len(self._queue.waiting)
-
-    @property
-    def arrived(self) -> bool:
-        """Whether `collect` would return something."""
-        return bool(self._queue.done)
-
-    def submit(self, items: Sequence[Item]) -> None:
-        """See `Labeler.submit`."""
-        if os.getpid() != self._pid:  # a fork: locks and thread belong to the parent
-            self._start_anew()
-        queue = self._queue
-        if queue.error and not queue.warned:
-            queue.warned = True
-            warnings.warn(
-                f"Annotator {self._source.name!r} failed with {queue.error}. Captions wait and are "
-                "tried again; training goes on without their labels.",
-                stacklevel=2,
-            )
-        known = (queue.waiting, queue.tries.given_up, queue.done)
-        if fresh := [item for item in items if not any(item in part for part in known)]:
-            queue.push(fresh)
-        if queue.stack and (self._thread is None or not self._thread.is_alive()):
-            self._start_thread()
-
-    def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
-        """See `Labeler.collect`."""
-        queue = self._queue
-        with queue.lock:
-            done, queue.done = queue.done, {}
-        return list(done), np.fromiter(done.values(), np.float64, len(done))
-
-    def metrics(self) -> dict[str, float]:
-        """Return counts of `ImmediateLabeler`, plus dropped items, errors and thread restarts."""
-        queue = self._queue
-        return {
-            "answered": float(queue.answered),
-            "unanswered": float(queue.tries.unanswered),
-            "given_up": float(len(queue.tries.given_up)),
-            "dropped": float(queue.dropped),
-            "errors": float(queue.errors),
-            "restarts": float(self._restarts),
-        }
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until nothing is pending; return whether that came within `timeout` seconds."""
-        with self._queue.changed:
-            return self._queue.changed.wait_for(lambda: not self._queue.waiting, timeout)
-
-    def close(self) -> None:
-        """End the thread within 5 seconds; an annotator that hangs longer is left behind."""
-        if os.getpid() != self._pid:
-            self._start_anew()
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._finalizer()
-        self._source.stop()
-        thread.join(_JOIN_SECONDS)
-        if thread.is_alive():
-            warnings.warn(
-                f"The annotator did not return within {_JOIN_SECONDS:.0f} s of close(); its thread "
-                "ends with its request or with the process.",
-                stacklevel=2,
-            )
-        queue, self._queue = self._queue, _Queue(*self._sizes)
-        self._queue.take_over(queue)
-
-    def _start_thread(self) -> None:
-        if self._thread is not None:  # it died
-            self._restarts += 1
-            self._queue.forget_asked()
-        self._queue.closed = False
-        self._thread = threading.Thread(
-            target=_work,
-            args=(self._queue, self._source),
-            name="rewardloom-annotator",
-            daemon=True,
-        )
-        # the thread knows the queue only, so that a labeler nobody holds any more ends it
-        self._finalizer = weakref.finalize(self, self._queue.close)
-        self._thread.start()
-
-    def _start_anew(self) -> None:
-        queue, self._queue = self._queue, _Queue(*self._sizes)
-        self._queue.take_over(queue)
-        self._thread, self._pid = None, os.getpid()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: self.__dict__[key] for key in ("_source", "_sizes")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._reset()
-
-
-class _Queue:
-    """What the labeler and its thread share."""
-
-    def __init__(self, batch_size: int, max_pending: int, max_tries: int):
-        self.batch_size = batch_size
-        self.max_pending = max_pending
-        self.lock = threading.Lock()
-        self.changed = threading.Condition(self.lock)
-        self.stack: dict[Item, None] = {}  # the newest last
-        self.waiting: set[Item] = set()  # on the stack or being asked
-        self.done: dict[Item, float] = {}
-        self.tries = _Tries(max_tries)
-        self.closed = False
-        self.answered = self.dropped = self.errors = 0
-        self.error = ""  # of the last call that failed
-        self.warned = False
-
-    def push(self, items: Sequence[Item]) -> None:
-        with self.changed:
-            for item in items:
-                self.stack[item] = None
-                self.waiting.add(item)
-            self._drop_oldest()
-            self.changed.notify_all()
-
-    def take(self) -> list[Item]:
-        """Return the newest items, waiting for some; [] once closed."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.stack or self.closed)
-            if self.closed:
-                return []
-            size = min(self.batch_size, len(self.stack))
-            return [self.stack.popitem()[0] for _ in range(size)]
-
-    def answer(self, items: list[Item], labels: NDArray[np.float64]) -> None:
-        with self.changed:
-            for item, label in zip(items, labels.tolist(), strict=True):
-                if label != label:
-                    self.tries.failed(item)
-                else:
-                    self.done[item] = label
-                    self.answered += 1
-                self.waiting.discard(item)  # last: `submit` reads without the lock
-            self.changed.notify_all()
-
-    def put_back(self, items: list[Item], delay: float, error: BaseException | None = None) -> None:
-        """Keep items that could not be asked, and wait before the next call."""
-        with self.changed:
-            if error is not None:
-                self.errors += 1
-                self.error = f"{type(error).__name__}: {error}"
-            # below what came meanwhile: those are newer
-            self.stack = {item: None for item in reversed(items)} | self.stack
-            self._drop_oldest()
-            self.changed.wait_for(lambda: self.closed, delay)
-
-    def forget_asked(self) -> None:
-        """Let items that a dead thread took be submitted again."""
-        with self.changed:
-            self.waiting = set(self.stack)
-
-    def close(self) -> None:
-        with self.changed:
-            self.closed = True
-            self.changed.notify_all()
-
-    def take_over(self, other: _Queue) -> None:
-        """Keep the results and counts of a queue whose thread is gone; what waited is dropped."""
-        self.done, self.tries = dict(other.done), other.tries
-        self.answered, self.dropped, self.errors = other.answered, other.dropped, other.errors
-        self.error, self.warned = other.error, other.warned
-
-    def _drop_oldest(self) -> None:
-        while len(self.stack) > self.max_pending:
-            item = next(iter(self.stack))
-            del self.stack[item]
-            self.waiting.discard(item)
-            self.dropped += 1
-
-
-def _work(queue: _Queue, source: Source) -> None:
-    """Answer items until the queue is closed."""
-    delay = _FIRST_DELAY
-    while items := queue.take():
-        if not source.available():
-            queue.put_back(items, _FIRST_DELAY)
-            continue
-        try:
-            labels = source.answers(items)
-            tried = source.available()
-        except BaseException as error:  # whatever a user's annotator raises
-            queue.put_back(items, delay, error)
-            delay = min(2 * delay, _LAST_DELAY)
-            continue
-        delay = _FIRST_DELAY
-        if tried:
-            queue.answer(items, labels)
-            continue
-        known = ~np.isnan(labels)
-        queue.answer(list(itertools.compress(items, known)), labels[known])
-        queue.put_back(list(itertools.compress(items, ~known)), _FIRST_DELAY)
-
-
-def _positive(name: str, value: Any) -> int:
+def check_positive(name: str, value: Any) -> int:
+    """Return `value`, or raise `ConfigError` if it is no integer >= 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(f"{name} must be an integer >= 1, got {value!r}.")
     return value

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.intrinsic.labeling import BackgroundLabeler, ImmediateLabeler, Source
+from rewardloom.rewards.intrinsic.background import BackgroundLabeler
+from rewardloom.rewards.intrinsic.labeling import ImmediateLabeler, Source
 
 NAN = float("nan")
 
