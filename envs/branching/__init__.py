@@ -1,0 +1,1 @@
+"""Branching decisions of SCIP's search for mixed-integer programs."""
