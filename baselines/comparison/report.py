@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -30,6 +30,7 @@ from rewardloom.baselines.training.folder import write_bytes
 
 __all__ = ["verdicts", "write_report"]
 
+_EVERY_PAIR = 3  # arms up to which all pairs are spoken of
 _FOOTER = (
     "Intervals are 95 % percentile intervals of a stratified bootstrap over seeds (Agarwal et al. "
     "2021). They cover the luck of the training seed on this world with these settings, nothing "
@@ -105,13 +106,21 @@ def write_report(
 
 
 def verdicts(arms: Sequence[ArmResult]) -> list[str]:
-    """Return what the intervals of every two arms allow to say about the raw return."""
+    """Return what the intervals allow to say about the raw return.
+
+    Of every two arms, or where there are more than three of the first arm and each of the others.
+    """
     if len(arms) == 1:
         return [f"{arms[0].name} is the only arm with a finished run: nothing is compared."]
     return [
-        verdict((a.name, b.name), a.raw_return, b.raw_return, "raw return")
-        for a, b in combinations(arms, 2)
+        verdict((a.name, b.name), a.raw_return, b.raw_return, "raw return") for a, b in _pairs(arms)
     ]
+
+
+def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
+    if len(arms) > _EVERY_PAIR:
+        return ((arms[0], other) for other in arms[1:])
+    return combinations(arms, 2)
 
 
 def _template() -> Template:

@@ -283,3 +283,12 @@ def test_summary_picture_is_1200_wide_for_any_number_of_arms(make_comparison, sc
     make_report(folder)
     with Image.open(folder / "report.png") as picture:
         assert picture.width == 1200
+
+
+@pytest.mark.parametrize(
+    ("arms", "pairs"),
+    [("abc", ["a and b", "a and c", "b and c"]), ("abcd", ["a and b", "a and c", "a and d"])],
+)
+def test_many_arms_are_compared_with_the_first_only(make_comparison, arms, pairs):
+    text = Page(report_of(make_comparison({name: [1, 2] for name in arms}))).text
+    assert re.findall(r"The intervals of (\w and \w) overlap", text) == pairs
