@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,9 @@ AGE_OFFSET = 5
 """Added to the number of solved LPs before an age is divided by it, as Gasse et al. (2019) do."""
 
 
-def gather(getter: Callable[[Any], float], items: Iterable[Any]) -> NDArray[np.float64]:
+def gather(getter: Callable[[Any], float], items: Sequence[Any]) -> NDArray[np.float64]:
     """Return `getter(item)` of every item as one array."""
-    count = len(items) if isinstance(items, Sized) else -1
-    return np.fromiter(map(getter, items), np.float64, count)
+    return np.fromiter(map(getter, items), np.float64, len(items))
 
 
 def finite_float32(features: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,12 +116,14 @@ def _coefficients(
     rows: Sequence[Row],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Return the rows' numbers of coefficients, and all LP positions and coefficients in order."""
-    column = gather(Column.getLPPos, [column for row in rows for column in row.getCols()])
-    value = np.array([value for row in rows for value in row.getVals()], np.float64)
+    counts = list(map(Row.getNNonz, rows))
+    columns = chain.from_iterable(map(Row.getCols, rows))
+    column = np.fromiter(map(Column.getLPPos, columns), np.intp, sum(counts))
+    value = np.fromiter(chain.from_iterable(map(Row.getVals, rows)), np.float64, sum(counts))
     in_lp = column >= 0
-    owner = np.repeat(np.arange(len(rows)), [row.getNNonz() for row in rows])
+    owner = np.repeat(np.arange(len(rows)), counts)
     lengths = np.bincount(owner[in_lp], minlength=len(rows))
-    return lengths, column[in_lp].astype(np.intp), value[in_lp]
+    return lengths, column[in_lp], value[in_lp]
 
 
 def row_features(
