@@ -41,7 +41,8 @@ Observe = Callable[[Model], Any]
 Policy = Callable[[Decision], "int | None"]
 
 _HIGHEST_PRIORITY = 536870911
-_PATIENCE = 10.0  # seconds that SCIP may take to heed an interrupt
+_PATIENCE = 60.0  # seconds that a limit of time waits for SCIP to heed its interrupt
+_CLOSING = 0.3  # seconds that closing waits; SCIP heeds no interrupt inside one LP
 _POLL = 0.01
 
 _OF_THE_PARENT_PROCESS: list[Model] = []
@@ -175,14 +176,14 @@ class Search:
             return "timelimit"
         return "watchdog" if self.clock.stretch() >= self._settings.watchdog else None
 
-    def halt(self, reason: str) -> None:
-        """Interrupt SCIP and wait until its thread has ended, or until patience has."""
+    def halt(self, reason: str, patience: float = _PATIENCE) -> None:
+        """Interrupt SCIP and wait until its thread has ended, or for `patience` seconds."""
         if self._thread.ident is None:
             return
         self._stop = self._stop or reason
         self._answers.put(None)
-        patience = time.perf_counter() + _PATIENCE
-        while self._thread.is_alive() and time.perf_counter() < patience:
+        deadline = time.perf_counter() + patience
+        while self._thread.is_alive() and time.perf_counter() < deadline:
             # SCIP forgets an interrupt that comes before its search begins: say it again.
             self._interrupt()
             if threading.current_thread() is self._thread:
@@ -190,11 +191,11 @@ class Search:
             self._thread.join(_POLL)
 
     def close(self) -> None:
-        """End the search and free the model; if SCIP does not heed, its thread will free it."""
+        """End the search and free the model; inside a long LP, its thread will free it."""
         if os.getpid() != self._pid:
             _OF_THE_PARENT_PROCESS.append(self._model)
             return
-        self.halt("userinterrupt")
+        self.halt("userinterrupt", _CLOSING)
         with self._ownership:
             self._orphaned = True
             if self._ended or self._thread.ident is None:
@@ -207,6 +208,7 @@ class Search:
             BaseException: What a callback raised, with its own type.
             BackendUnavailable: SCIP has not heeded an interrupt.
         """
+        self.halt("userinterrupt")
         self.close()
         if self.error is not None:
             raise self.error

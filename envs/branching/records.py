@@ -48,7 +48,8 @@ class Decision:
         fractions: `values - floor(values)` as SCIP has it, float64 (K,).
         lower_bound: The node's lower bound.
         dual_bound: The whole search's lower bound.
-        primal_bound: Objective of the best solution so far; inf without one.
+        primal_bound: Objective of the best solution so far, or the objective limit if that is
+            better; inf without either.
         nodes: Nodes that SCIP has processed, this one included.
         lp_iterations: LP iterations so far.
         solver_seconds: Seconds that SCIP has worked; the agent's time does not count.
@@ -149,6 +150,12 @@ def _finite(value: float) -> float:
     return float(np.copysign(np.inf, value)) if abs(value) >= _INFINITY else value
 
 
+def _best_objective(model: Model) -> float:
+    """Return SCIP's primal bound, which without a solution may be no more than the limit."""
+    bound = _finite(model.getPrimalbound())
+    return bound if model.getNSols() > 0 or np.isinf(bound) else _sign(model) * np.inf
+
+
 def _bounds(model: Model) -> tuple[float, float]:
     """Return dual and primal bound in the sense of minimization, infinite where there is none."""
     sign = _sign(model)
@@ -199,7 +206,7 @@ def read_result(
         nodes=model.getNNodes(),
         lp_iterations=model.getNLPIterations(),
         lps=model.getNLPs(),
-        primal_bound=_finite(model.getPrimalbound()),
+        primal_bound=_best_objective(model),
         dual_bound=_finite(model.getDualbound()),
         gap=_finite(model.getGap()),
         solver_seconds=solver_seconds,
