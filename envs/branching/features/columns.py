@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from pyscipopt.scip import Column
 
 from rewardloom.envs.branching.features.numbers import AGE_OFFSET, gather
 
-__all__ = ["COLUMN_FEATURES", "ColumnTable", "Incumbent", "column_features"]
+__all__ = ["COLUMN_FEATURES", "Chosen", "ColumnTable", "Incumbent", "column_features"]
 
 COLUMN_FEATURES = (
     "objective",
@@ -111,22 +112,32 @@ class Incumbent:
         return cls(found, True, values)
 
 
+class Chosen(NamedTuple):
+    """The k columns whose features are asked for.
+
+    Attributes:
+        columns: The columns.
+        variables: Their variables.
+        positions: (k,) their LP positions.
+    """
+
+    columns: Sequence[Column]
+    variables: Sequence[Variable]
+    positions: NDArray[np.intp]
+
+
 def column_features(
-    model: Model,
-    columns: Sequence[Column],
-    positions: Sequence[int],
-    table: ColumnTable,
-    incumbent: Incumbent,
+    model: Model, chosen: Chosen, table: ColumnTable, incumbent: Incumbent
 ) -> NDArray[np.float64]:
     """Return the (20, k) features of columns at the current node, one feature a row.
 
     Args:
         model: A model in the middle of solving, its LP solved.
-        columns: The k columns.
-        positions: Their LP positions.
+        chosen: The columns.
         table: The LP's table.
         incumbent: The best known solution.
     """
+    columns, variables, positions = chosen
     epsilon, infinity = model.epsilon(), model.infinity()
     lower, upper = gather(Column.getLb, columns), gather(Column.getUb, columns)
     value = gather(Column.getPrimsol, columns)
@@ -141,7 +152,6 @@ def column_features(
     features[11] = np.abs(value - upper) <= epsilon
     features[12] = gather(Column.getAge, columns) / (model.getNLPs() + AGE_OFFSET)
     if incumbent.known:
-        variables = [table.variables[position] for position in positions]
         features[13] = incumbent.values[positions]
         features[14] = gather(Variable.getAvgSol, variables)  # SCIP clips it to global bounds
         features[19] = 1

@@ -10,7 +10,12 @@ from pyscipopt import Model
 from pyscipopt.scip import PY_SCIP_STAGE, Column
 
 from rewardloom.envs.branching.features.candidates import pseudocost_features
-from rewardloom.envs.branching.features.columns import ColumnTable, Incumbent, column_features
+from rewardloom.envs.branching.features.columns import (
+    Chosen,
+    ColumnTable,
+    Incumbent,
+    column_features,
+)
 from rewardloom.envs.branching.features.numbers import finite_float32
 from rewardloom.envs.branching.features.rows import RowTable, Sides, row_features
 from rewardloom.errors import ConfigError
@@ -40,17 +45,20 @@ class Extractor:
     def candidates(self) -> NDArray[np.float32]:
         """Return (k, 23) features of the LP branching candidates, named by `CANDIDATE_FEATURES`.
 
-        Their order is that of `Model.getLPBranchCands`.
+        Only candidates of the highest branching priority count, in the order in which
+        `Model.getLPBranchCands` lists them first.
 
         Raises:
             ConfigError: The model is not solving.
         """
         _, table, incumbent = self._read_columns()
-        variables, _, fractions, *_ = self._model.getLPBranchCands()
-        chosen = [variable.getCol() for variable in variables]
-        positions = [column.getLPPos() for column in chosen]
-        features = column_features(self._model, chosen, positions, table, incumbent)
-        gains = pseudocost_features(self._model, variables, np.array(fractions), table.norm)
+        variables, _, fractions, _, priority, _ = self._model.getLPBranchCands()
+        variables, fraction = variables[:priority], np.array(fractions[:priority])
+        columns = [variable.getCol() for variable in variables]
+        positions = np.array([column.getLPPos() for column in columns], np.intp)
+        chosen = Chosen(columns, variables, positions)
+        features = column_features(self._model, chosen, table, incumbent)
+        gains = pseudocost_features(self._model, variables, fraction, table.norm)
         return finite_float32(np.concatenate([features, gains]))
 
     def bipartite(self) -> dict[str, NDArray[np.generic]]:
@@ -66,8 +74,8 @@ class Extractor:
             ConfigError: The model is not solving.
         """
         columns, table, incumbent = self._read_columns()
-        everything = range(len(columns))
-        features = column_features(self._model, columns, everything, table, incumbent)
+        everything = Chosen(columns, table.variables, np.arange(len(columns)))
+        features = column_features(self._model, everything, table, incumbent)
         rows = self._model.getLPRowsData()
         sides = Sides.read(self._model, rows)
         key = RowTable.identify(self._model, rows, sides)

@@ -169,6 +169,21 @@ def test_candidates_start_with_the_features_of_their_columns():
         np.testing.assert_array_equal(seen["candidates"][:, : len(COLUMN_FEATURES)], columns)
 
 
+def test_only_candidates_of_the_highest_branching_priority_count():
+    model = plain_model()
+    low, high = model.addVar("low", "I", 0, 10), model.addVar("high", "I", 0, 10)
+    other = model.addVar("other", "I", 0, 10)
+    model.chgVarBranchPriority(high, 5)
+    for variable, most in ((low, 0.9), (high, 1.6), (other, 2.7)):
+        slack = model.addVar(vtype="C", ub=1)
+        model.addCons(2 * variable + slack <= 2 * most)
+    model.setObjective(3 * low + 2 * high + other, "maximize")
+    (seen,) = observe(model)
+    assert len(seen["positions"]) == 3
+    value = COLUMN_FEATURES.index("lp_value")
+    np.testing.assert_allclose(seen["candidates"][:, value], [1.6], atol=1e-6)
+
+
 def test_types_and_missing_bounds_are_told_apart():
     model = hand_model()
     binary = model.addVar("binary", "B")
