@@ -160,7 +160,9 @@ class NoveltyDesign(abc.ABC):
         return {"learner": self._learner.state_dict(), **statistics}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, on this design's device."""
+        """Restore what `state_dict` returned, on this design's device; the sums start from 0."""
+        self._sums[:] = 0.0
+        self._relabel_sum[:] = 0.0
         self._learner.load_state_dict(state["learner"])
         for name, statistic in self._statistics.items():
             statistic.load_state_dict(state[name])

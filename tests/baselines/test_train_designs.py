@@ -169,9 +169,21 @@ def test_the_share_of_whole_episodes_is_kept_of_every_rollout(tmp_path, buffers)
         assert float(row["whole_episode_share"]) == in_whole / rewards.size
 
 
-@pytest.mark.parametrize("relabels", [True, False], ids=["buffer", "online"])
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, relabels):
-    settings = config({"design": "trial", "relabels": relabels}, steps=3_072)
+RND = {"design": "rnd", "learning": {"warmup_steps": 200, "hidden": [8], "features": 4}}
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"design": "trial"},
+        {"design": "trial", "relabels": False},
+        RND,
+        {**RND, "relabel": True},
+    ],
+    ids=["buffer", "online", "novelty_online", "novelty_buffer"],
+)
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, design):
+    settings = config(design, steps=3_072)
     whole = train(settings, tmp_path / "whole", progress=False)
     cut = train(settings, tmp_path / "cut", progress=False).folder
     shutil.rmtree(cut.checkpoints / "2048")

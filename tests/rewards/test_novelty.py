@@ -410,6 +410,32 @@ def test_a_restored_design_goes_on_to_the_bit(name):
 
 
 @every_design
+@pytest.mark.parametrize("relabel", [False, True])
+def test_a_state_loaded_in_place_gives_what_it_gives_in_a_fresh_design(name, relabel):
+    trained, fresh = bound(name, 3), bound(name, 3)
+    drive(trained, walk(21, 3))
+    rng = np.random.default_rng(2)
+    episode = episode_batch(
+        [np.zeros(9)],
+        obs=rng.normal(size=(9, 3)),
+        action=np.eye(2)[np.zeros(9, int)],
+        next_obs=rng.normal(size=(9, 3)),
+    )
+    trained.relabel(episode)
+    state = trained.state_dict()
+    designs = trained, fresh
+    for design in designs:
+        design.load_state_dict(state)
+        design.begin(np.ones(3, bool))
+    if relabel:
+        paid, again = (design.relabel(episode) for design in designs)
+    else:
+        paid, again = (drive(design, walk(30, 3, seed=1))[0] for design in designs)
+    assert (paid == again).all()
+    assert same(trained.state_dict(), fresh.state_dict())
+
+
+@every_design
 def test_a_state_is_a_copy(name):
     design = bound(name, 3)
     drive(design, walk(21, 3))
