@@ -55,7 +55,7 @@ _NOT_PLAIN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EDGE = " \t\r\n\"'`*_.!,;:()[]“”‘’«»"
 _FIELD = re.compile(r"^\W*(?:label|answer)\W*[:=](.*)$", re.IGNORECASE | re.MULTILINE)
 _FENCE = re.compile(r"^```\w*\s*(.*?)\s*```$", re.DOTALL)
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_THOUGHT = re.compile(r"^.*</think>", re.DOTALL)  # the prompt may have opened it
 
 
 def label_messages(goal: Goal, caption: str) -> list[dict[str, str]]:

@@ -135,6 +135,8 @@ def test_any_caption_stays_within_its_quotes_on_one_line_and_is_utf_8(caption):
         '```json\n{{"label": "{word}."}}\n```',
         "Some would say {other}. I would not say {other}.\nLabel: {word}",
         "<think>{other}, {other} ... {other}</think>\n{word}",
+        "{other}? No: {other} ... {other}\n</think> {word}",
+        "<think>It says '</think> {other}', so {other}?</think>\n\nLabel: {word}",
     ],
 )
 def test_reads_the_label_field(form, word, other, value):
@@ -154,6 +156,7 @@ def test_reads_the_label_field(form, word, other, value):
         "Label:",
         "Label: perhaps. yes",
         "<think>yes",
+        "yes</think>",
         '{"label": "yes"',
         '{"label": 1}',
         '{"label": "yes and no"}',
