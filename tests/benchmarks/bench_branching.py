@@ -34,7 +34,7 @@ class Timer(Branchrule):
             "SCIP's graph": self.model.getBipartiteGraphRepresentation,
             "SCIP's graph as arrays": self.built_in_arrays,
             "bipartite": self.extractor.bipartite,
-            "bipartite, rows just changed": lambda: Extractor(self.model).bipartite(),
+            "bipartite of a new extractor": lambda: Extractor(self.model).bipartite(),
             "candidates": self.extractor.candidates,
         }
 
