@@ -87,15 +87,20 @@ class Asking:
         self._pairs = model.annotates == "pairs"
         self._most_pairs = 2 * batch_size
 
-    def worth(self, captions: list[str], *, ask: bool) -> tuple[list[float], list[float]]:
+    def worth(
+        self, captions: list[str], *, ask: bool, learn: bool
+    ) -> tuple[list[float], list[float]]:
         """Return the worth of captions, and 1.0 or 0.0 for whether the model knows it.
 
         Args:
             captions: Texts, repeated or not.
-            ask: Whether unknown ones are given to the annotator, and its answers learned from.
+            ask: Whether unknown ones are given to the annotator.
+            learn: Whether the answers that are there are learned from.
         """
-        if ask and (self._pairs or self._labeler.arrived):
+        if ask and self._pairs:
             self.notice(captions)
+        elif learn and self._labeler.arrived:
+            self._learn()
         known = self._known(captions)
         if ask and None in known and not self._pairs:
             self.notice([c for c, value in zip(captions, known, strict=True) if value is None])
@@ -115,10 +120,9 @@ class Asking:
         labeler, room = self._labeler, len(captions)
         if self._pairs:
             room = max(0, min(labeler.room, self._most_pairs - labeler.pending))
-        if items := self.model.wanted(captions, room):
-            labeler.submit(items)
+        labeler.submit(self.model.wanted(captions, room))  # nothing too: it may have to restart
         if labeler.arrived:
-            self.model.learn(*labeler.collect())
+            self._learn()
 
     def diagnostics(self) -> dict[str, float]:
         """Return what the model, the queue and the annotator say of themselves."""
@@ -138,10 +142,11 @@ class Asking:
             "model": self.model.state_dict(),
             "annotator": self.annotator.name,
             "version": self.annotator.version,
+            "labeler": self._labeler.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the model.
+        """Restore the model and the counts.
 
         Raises:
             ConfigError: another annotator, or another version of this one, taught it.
@@ -155,6 +160,10 @@ class Asking:
                 "start with an empty table."
             )
         self.model.load_state_dict(state["model"])
+        self._labeler.load_state_dict(state["labeler"])
+
+    def _learn(self) -> None:
+        self.model.learn(*self._labeler.collect())
 
     def _known(self, captions: list[str]) -> list[float | None]:
         try:

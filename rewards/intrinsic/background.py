@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ class BackgroundLabeler:
     A stack: the newest items are asked first, the oldest are dropped where more than `max_pending`
     wait (and taken again if they are submitted again). Nothing that the annotator does reaches
     the caller: if it raises, hangs or its thread dies, items wait, a warning says so once, tries
-    come at growing intervals, and a dead thread is replaced at the next `submit`. While it is not
-    available, items wait too. Not picklable state (the thread, locks) is left out of a pickle and
+    come at growing intervals and with fewer items (one that raises alone `max_tries` times is given
+    up), and a dead thread is replaced at the next `submit`. While it is not available, items wait
+    too. Not picklable state (the thread, locks) is left out of a pickle and
     of a forked child, which starts anew.
 
     Args:
@@ -65,23 +66,21 @@ class BackgroundLabeler:
     @property
     def room(self) -> int:
         """Items that can be taken without dropping others."""
-        return self._sizes[1] - len(self._queue.stack)
+        return self._sizes[1] - len(self._own_queue().stack)
 
     @property
     def pending(self) -> int:
         """Items taken and not yet answered."""
-        return len(self._queue.waiting)
+        return len(self._own_queue().waiting)
 
     @property
     def arrived(self) -> bool:
         """Whether `collect` would return something."""
-        return bool(self._queue.done)
+        return bool(self._own_queue().done)
 
     def submit(self, items: Sequence[Item]) -> None:
         """See `Labeler.submit`."""
-        if os.getpid() != self._pid:  # a fork: locks and thread belong to the parent
-            self._start_anew()
-        queue = self._queue
+        queue = self._own_queue()
         if queue.error and not queue.warned:
             queue.warned = True
             warnings.warn(
@@ -92,12 +91,12 @@ class BackgroundLabeler:
         known = (queue.waiting, queue.tries.given_up, queue.done)
         if fresh := [item for item in items if not any(item in part for part in known)]:
             queue.push(fresh)
-        if queue.stack and (self._thread is None or not self._thread.is_alive()):
+        if queue.waiting and (self._thread is None or not self._thread.is_alive()):
             self._start_thread()
 
     def collect(self) -> tuple[list[Item], NDArray[np.float64]]:
         """See `Labeler.collect`."""
-        queue = self._queue
+        queue = self._own_queue()
         with queue.lock:
             done, queue.done = queue.done, {}
         return list(done), np.fromiter(done.values(), np.float64, len(done))
@@ -116,13 +115,13 @@ class BackgroundLabeler:
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is pending; return whether that came within `timeout` seconds."""
-        with self._queue.changed:
-            return self._queue.changed.wait_for(lambda: not self._queue.waiting, timeout)
+        queue = self._own_queue()
+        with queue.changed:
+            return queue.changed.wait_for(lambda: not queue.waiting, timeout)
 
     def close(self) -> None:
         """End the thread within 5 seconds; an annotator that hangs longer is left behind."""
-        if os.getpid() != self._pid:
-            self._start_anew()
+        self._own_queue()
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -135,6 +134,30 @@ class BackgroundLabeler:
                 "ends with its request or with the process.",
                 stacklevel=2,
             )
+        self._renew_queue()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts and what had no answer; what waits is not part of it."""
+        queue = self._own_queue()
+        counts = {name: getattr(queue, name) for name in ("answered", "dropped", "errors")}
+        return {**counts, "restarts": self._restarts, "tries": queue.tries.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        queue = self._own_queue()
+        for name in ("answered", "dropped", "errors"):
+            setattr(queue, name, state[name])
+        self._restarts = state["restarts"]
+        queue.tries.load_state_dict(state["tries"])
+
+    def _own_queue(self) -> _Queue:
+        """Return the queue; in a forked child a new one: locks and thread are the parent's."""
+        if os.getpid() != self._pid:
+            self._thread, self._pid = None, os.getpid()
+            self._renew_queue()
+        return self._queue
+
+    def _renew_queue(self) -> None:
         queue, self._queue = self._queue, _Queue(*self._sizes)
         self._queue.take_over(queue)
 
@@ -153,11 +176,6 @@ class BackgroundLabeler:
         self._finalizer = weakref.finalize(self, self._queue.close)
         self._thread.start()
 
-    def _start_anew(self) -> None:
-        queue, self._queue = self._queue, _Queue(*self._sizes)
-        self._queue.take_over(queue)
-        self._thread, self._pid = None, os.getpid()
-
     def __getstate__(self) -> dict[str, Any]:
         return {key: self.__dict__[key] for key in ("_source", "_sizes")}
 
@@ -170,7 +188,7 @@ class _Queue:
     """What the labeler and its thread share."""
 
     def __init__(self, batch_size: int, max_pending: int, max_tries: int):
-        self.batch_size = batch_size
+        self.most_at_once = self.batch_size = batch_size
         self.max_pending = max_pending
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -201,7 +219,9 @@ class _Queue:
             return [self.stack.popitem()[0] for _ in range(size)]
 
     def answer(self, items: list[Item], labels: NDArray[np.float64]) -> None:
+        """Take answers; NaN counts as a try without one."""
         with self.changed:
+            self.batch_size = min(2 * self.batch_size, self.most_at_once)
             for item, label in zip(items, labels.tolist(), strict=True):
                 if label != label:
                     self.tries.failed(item)
@@ -211,12 +231,21 @@ class _Queue:
                 self.waiting.discard(item)  # last: `submit` reads without the lock
             self.changed.notify_all()
 
-    def put_back(self, items: list[Item], delay: float, error: BaseException | None = None) -> None:
+    def fail(self, items: list[Item], error: BaseException, delay: float) -> None:
+        """Ask fewer at once after a call that raised; an item that raises alone was tried."""
+        with self.changed:
+            self.errors += 1
+            self.error = f"{type(error).__name__}: {error}"
+            self.batch_size = max(1, len(items) // 2)
+            if len(items) == 1 and self.tries.failed(items[0]):
+                self.waiting.discard(items[0])
+                self.changed.notify_all()
+                items = []
+        self.put_back(items, delay)
+
+    def put_back(self, items: list[Item], delay: float) -> None:
         """Keep items that could not be asked, and wait before the next call."""
         with self.changed:
-            if error is not None:
-                self.errors += 1
-                self.error = f"{type(error).__name__}: {error}"
             # below what came meanwhile: those are newer
             self.stack = {item: None for item in reversed(items)} | self.stack
             self._drop_oldest()
@@ -257,11 +286,11 @@ def _work(queue: _Queue, source: Source) -> None:
             labels = source.answers(items)
             tried = source.available()
         except BaseException as error:  # whatever a user's annotator raises
-            queue.put_back(items, delay, error)
+            queue.fail(items, error, delay)
             delay = min(2 * delay, _LAST_DELAY)
             continue
         delay = _FIRST_DELAY
-        if tried:
+        if tried and not queue.closed:  # closing abandons what is in flight
             queue.answer(items, labels)
             continue
         known = ~np.isnan(labels)

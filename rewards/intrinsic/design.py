@@ -110,7 +110,6 @@ class IntrinsicDesign:
             max_tries=max_tries,
         )
         self.update_model = True
-        self._notices = False
         self._steps = 0
         self._rewarded = 0  # steps with an intrinsic reward
         self._paid = 0.0
@@ -133,6 +132,7 @@ class IntrinsicDesign:
 
     def bind(self, names: tuple[str, ...], num_slots: int) -> None:
         """See `RewardDesign.bind`; what was learned stays."""
+        self._notices = False
         self._counter.bind(num_slots)
         self._slots: Sequence[int] = range(num_slots)
         self._shown = np.zeros((5, num_slots))
@@ -161,13 +161,10 @@ class IntrinsicDesign:
         if not everyone:
             slots = np.flatnonzero(batch.active).tolist()
             captions = [captions[slot] for slot in slots]
-        ask = self.update_model and not self._notices
-        worth, known = self._asking.worth(captions, ask=ask)
+        worth, known = self._worth(captions)
         counts, life = self._counter.count(captions, slots, freeze=not self.update_model)
         bonus = self._bonuses(worth, counts, life)
-        self._steps += len(captions)
-        self._rewarded += len(bonus) - bonus.count(0.0)
-        self._paid += sum(bonus)
+        self._note(len(bonus), len(bonus) - bonus.count(0.0), sum(bonus))
         scale, rewards = self.extrinsic_coef, batch.reward.tolist()
         if not everyone:
             rewards = [rewards[slot] for slot in slots]
@@ -183,7 +180,7 @@ class IntrinsicDesign:
     def relabel(self, episodes: EpisodeBatch) -> F64T:
         """See `RewardDesign.relabel`; all unknown captions are annotated in one call."""
         captions = _captions(episodes.extra)
-        worth, _ = self._asking.worth(captions, ask=self.update_model)
+        worth, _ = self._worth(captions)
         starts = None if episodes.start is None else episodes.start.get("caption")
         counts, life = self._counter.count_episodes(
             captions, episodes.offsets, starts, freeze=not self.update_model
@@ -191,6 +188,7 @@ class IntrinsicDesign:
         bonus = self.intrinsic_coef * np.array(worth) * counts**-self.count_exponent
         if life is not None:
             bonus = bonus * life**-self.lifetime_exponent
+        self._note(len(bonus), int(np.count_nonzero(bonus)), float(bonus.sum()))
         return self.extrinsic_coef * episodes.reward + bonus
 
     def summary(self) -> dict[str, F64N]:
@@ -226,6 +224,15 @@ class IntrinsicDesign:
         """Restore them; refuses what another annotator or other rules taught."""
         self._asking.load_state_dict(state)
         self._counter.load_state_dict(state["lifetime"])
+
+    def _worth(self, captions: list[str]) -> tuple[list[float], list[float]]:
+        learn = self.update_model
+        return self._asking.worth(captions, ask=learn and not self._notices, learn=learn)
+
+    def _note(self, steps: int, rewarded: int, paid: float) -> None:
+        self._steps += steps
+        self._rewarded += rewarded
+        self._paid += paid
 
     def _bonuses(
         self, worth: list[float], counts: list[int], life: list[int] | None

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -92,11 +92,19 @@ class Labeler(Protocol):
         ...
 
     def metrics(self) -> dict[str, float]:
-        """Return counts since the start; the keys never change."""
+        """Return counts; the keys never change."""
         ...
 
     def close(self) -> None:
         """Stop what runs; a later `submit` starts it again."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts and what had no answer."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
         ...
 
 
@@ -118,6 +126,21 @@ class Tries:
             return False
         _bounded(self.given_up, item, None)
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tries as plain Python."""
+        return {
+            "unanswered": self.unanswered,
+            "tries": list(self._tries.items()),
+            "given_up": list(self.given_up),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.unanswered = state["unanswered"]
+        self._tries = dict(state["tries"])
+        self.given_up.clear()
+        self.given_up.update(dict.fromkeys(state["given_up"]))
 
 
 def _bounded(entries: dict[Item, Any], item: Item, value: Any) -> None:
@@ -181,6 +204,15 @@ class ImmediateLabeler:
 
     def close(self) -> None:
         """Nothing runs."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts and what had no answer."""
+        return {"answered": self._answered, "tries": self._tries.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._answered = state["answered"]
+        self._tries.load_state_dict(state["tries"])
 
 
 def check_positive(name: str, value: Any) -> int:

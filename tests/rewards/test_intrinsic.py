@@ -1,6 +1,7 @@
 """The intrinsic design: numbers by hand, identities, and what the table remembers."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -293,6 +294,40 @@ def test_what_is_noticed_is_annotated_before_it_is_paid():
     np.testing.assert_allclose(design.step(tick(KILL, KILL)), [1, 1])
     assert design.step(tick(GOLD, WALL)).tolist() == [0, 0]
     assert script.asked == [[KILL]]  # a plug that notices asks there only
+
+
+def test_bound_to_another_plug_it_asks_again_at_its_steps():
+    design = begun("", annotator=Script({KILL: 1}))
+    design.notice(tick(WALL))
+    design.bind((), 1)
+    assert design.step(tick(KILL)).item() == 1
+
+
+def test_relabelling_what_was_noticed_asks_no_more_and_counts_what_it_pays():
+    script = Script({KILL: NO_LABEL})
+    design = begun("", annotator=script)
+    design.notice(tick(KILL))
+    batch = episode_batch([[0.0, 0.0]], extra=texts([KILL, WALL]))
+    assert design.relabel(batch).tolist() == [0, 0]
+    assert script.asked == [[KILL]]
+    other = begun("", annotator=Script({KILL: 1}))
+    assert other.relabel(batch).tolist() == [1, 0]
+    facts = other.diagnostics()
+    assert (facts["intrinsic_per_1000"], facts["rewarded_per_1000"]) == (500, 500)
+
+
+def test_answers_that_came_after_the_last_recorded_step_count():
+    script, noticed = Script({KILL: 1}), threading.Event()
+    label = script.label
+    script.label = lambda captions: label(captions) if noticed.wait(5) else None
+    design = begun("", annotator=script, asynchronous=True)
+    design.notice(tick(KILL))
+    noticed.set()
+    labeler = design._asking._labeler
+    assert labeler.wait(5)
+    assert labeler.arrived
+    assert design.step(tick(KILL)).item() == 1
+    design.close()
 
 
 def test_diagnostics_count_since_they_were_last_asked():

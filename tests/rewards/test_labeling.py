@@ -222,8 +222,52 @@ def test_an_annotator_that_raises_is_tried_again_and_said_once(labelers):
     with pytest.warns(UserWarning, match="'judge' failed with OSError: the server is down"):
         labeler.submit([])
     labeler.submit([])
-    assert calls == [["b", "a"]] * 3
+    assert calls == [["b", "a"], ["b"], ["a"], ["b"]]  # fewer at once after an error
     assert labeler.metrics()["errors"] == 2
+
+
+def test_one_item_that_makes_the_annotator_raise_stops_no_other(labelers):
+    def ask(items):
+        if "bad" in items:
+            raise ValueError("bad")
+        return np.ones(len(items))
+
+    labeler = labelers(ask, max_tries=1)
+    labeler.submit([*"abcde", "bad", *"fgh"])
+    arrive(labeler, 8, seconds=15)
+    assert labeler.wait(10)
+    assert labeler.metrics()["given_up"] == 1
+    with pytest.warns(UserWarning, match="ValueError: bad"):
+        labeler.submit(["bad", "a"])
+    arrive(labeler, 1)
+
+
+def test_closing_counts_no_try_for_what_was_in_flight():
+    gate = Gate(open_=False)
+
+    def ask(items):
+        gate.label(items)
+        return np.full(len(items), NAN)  # abandoned
+
+    labeler = BackgroundLabeler(Source(ask, stop=gate.opened.set), max_tries=1)
+    labeler.submit(["a"])
+    assert gate.started.wait(5)
+    labeler.close()
+    assert labeler.metrics()["given_up"] == labeler.metrics()["unanswered"] == 0
+
+
+def test_what_had_no_answer_is_remembered(labelers):
+    for make in (labelers, lambda ask, **kw: ImmediateLabeler(Source(ask), **kw)):
+        labeler, other = (make(lambda x: np.full(len(x), NAN), max_tries=2) for _ in range(2))
+        for _ in range(2):
+            labeler.submit(["a", ("b", "c")])
+            if isinstance(labeler, BackgroundLabeler):
+                assert labeler.wait(5)
+        other.load_state_dict(pickle.loads(pickle.dumps(labeler.state_dict())))
+        assert other.metrics() == labeler.metrics()
+        other.submit(["a", ("b", "c")])
+        assert other.pending == 0
+        assert other.metrics()["unanswered"] == 4
 
 
 def test_an_answer_of_the_wrong_length_reaches_nobody(labelers):
@@ -266,6 +310,23 @@ def test_a_killed_thread_is_replaced(labelers):
     assert labeler.metrics()["restarts"] == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_with_items_is_replaced_when_nothing_new_comes(labelers):
+    away = Away()
+    labeler = labelers(away.label, away.available)
+    labeler.submit(["a"])
+    thread = annotator_threads()[0]
+    time.sleep(0.05)  # it has taken the item, and waits for the annotator
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+    )
+    thread.join(5)
+    assert not thread.is_alive()
+    away.here = True
+    labeler.submit([])
+    assert arrive(labeler, 1) == {"a": 1}
+
+
 def test_close_is_idempotent_and_ends_the_thread_even_during_a_request():
     gate = Gate(open_=False)
     labeler = BackgroundLabeler(Source(gate.label, stop=gate.opened.set))
@@ -299,6 +360,8 @@ def test_pickles_without_its_thread(labelers):
 
 
 def _label_in_child(labeler, answers):
+    assert not labeler.arrived
+    assert labeler.collect()[0] == []
     labeler.submit(["child"])
     answers.put(arrive(labeler, 1))
     labeler.close()
@@ -312,7 +375,8 @@ def test_a_forked_child_starts_anew(labelers):
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     child = context.Process(target=_label_in_child, args=(labeler, answers))
-    child.start()
+    with labeler._queue.lock:  # as the thread may hold it at any time
+        child.start()
     assert answers.get(timeout=10) == {"child": 1.0}
     child.join(10)
 
