@@ -27,7 +27,7 @@ _MOST_PARTNERS = 1_000_000
 
 
 class CallableAnnotator:
-    """Labels captions by a function of yours.
+    """Labels captions by a function of yours, which is called with one caption or more.
 
     >>> keys = CallableAnnotator(lambda captions: ["key" in c for c in captions], "keys")
     >>> keys.label(["You take the key.", "A wall."])
@@ -63,12 +63,16 @@ class CallableAnnotator:
 
     def label(self, captions: Sequence[str]) -> F64N:
         """See `Annotator.label`; raises `ConfigError` if the function's answers do not fit."""
+        if not len(captions):
+            return np.zeros(0)
         return checks.checked_answers(self.name, self._fn(captions), len(captions))
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
         """See `Comparer.compare`; raises `ConfigError` if there is no function for it."""
         if self._compare is None:
             raise ConfigError(f"Annotator {self.name!r} was given no function to compare with.")
+        if not len(pairs):
+            return np.zeros(0)
         return checks.checked_answers(self.name, self._compare(pairs), len(pairs))
 
 

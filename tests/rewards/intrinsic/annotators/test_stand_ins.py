@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardloom.errors import ConfigError
+from rewardloom.rewards import IntrinsicDesign
 from rewardloom.rewards.intrinsic.annotators import (
     Annotator,
     CallableAnnotator,
@@ -81,6 +82,20 @@ def test_a_function_compares_if_there_is_one():
     assert longer.compare([("aa", "b"), ("a", "bb")]).tolist() == [1, 0]
     with pytest.raises(ConfigError, match="'long' was given no function to compare with"):
         CallableAnnotator(lambda captions: [], "long").compare([])
+
+
+def test_a_function_is_not_asked_about_nothing():
+    def longest(captions):
+        return np.char.str_len(np.array(captions)) / max(map(len, captions))
+
+    def longer(pairs):
+        lengths = np.char.str_len(np.array(pairs))
+        return (lengths[:, 0] > lengths[:, 1]).astype(float)
+
+    annotator = CallableAnnotator(longest, "long", compare=longer)
+    assert annotator.label([]).shape == annotator.compare([]).shape == (0,)
+    assert annotator.compare([("aa", "b"), ("a", "bb")]).tolist() == [1, 0]
+    IntrinsicDesign(model="ranking", annotator=annotator)  # asks about no pair, to see if it can
 
 
 @pytest.mark.parametrize("answer", [[1], [1, 2], [1, -0.1], ["yes", "no"], None, [[1, 0]]])
