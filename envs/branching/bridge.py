@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from pyscipopt import Branchrule, Model
 from pyscipopt.scip import PY_SCIP_RESULT
 
@@ -38,7 +39,7 @@ from rewardloom.errors import BackendUnavailable, ConfigError
 __all__ = ["Observe", "Policy", "Search"]
 
 Observe = Callable[[Model], Any]
-Policy = Callable[[Decision], "int | None"]
+Policy = Callable[[Decision], "int | np.integer[Any] | None"]
 
 _HIGHEST_PRIORITY = 536870911
 _PATIENCE = 60.0  # seconds that a limit of time waits for SCIP to heed its interrupt

@@ -216,7 +216,7 @@ def read_result(
     )
 
 
-def check_choice(choice: int | None, decision: Decision) -> int | None:
+def check_choice(choice: int | np.integer[Any] | None, decision: Decision) -> int | None:
     """Return the choice as an index of `decision.candidates`, or None for SCIP's own rule.
 
     Raises:

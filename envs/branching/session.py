@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import weakref
 from types import TracebackType
+from typing import Any
 
+import numpy as np
 from gymnasium.error import ResetNeeded
 from pyscipopt import Model
 
@@ -105,7 +107,7 @@ class BranchingSession:
         self._search.start()
         return self._advance()
 
-    def branch(self, candidate: int) -> Decision | None:
+    def branch(self, candidate: int | np.integer[Any]) -> Decision | None:
         """Branch on a candidate of the waiting decision.
 
         Args:

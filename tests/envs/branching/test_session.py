@@ -1,7 +1,13 @@
 """The session against SCIP itself: the same rule makes the same search."""
 
+import os
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
+import milp_models
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
@@ -159,8 +165,6 @@ def test_observe_runs_at_every_decision_and_its_value_travels_with_it():
 
 
 def test_the_agent_s_time_is_not_the_solver_s():
-    import time
-
     session = BranchingSession(knapsack(0), LIGHT)
     decision = session.start()
     for _ in range(3):
@@ -200,3 +204,35 @@ def test_a_model_that_has_been_solved_is_refused():
     model.optimize()
     with pytest.raises(ConfigError, match="stage SOLVED; a search needs"):
         BranchingSession(model, LIGHT)
+
+
+TRACE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from milp_models import knapsack, most_infeasible
+from rewardloom.envs.branching.session import evaluate
+from rewardloom.envs.branching.settings import SearchSettings
+
+def policy(decision):
+    names = [variable.name for variable in decision.variables]
+    print(decision.node, names, decision.values.tolist(), decision.dual_bound)
+    return most_infeasible(decision)
+
+evaluate(policy, knapsack(1), SearchSettings(preset="light", seed=3))
+"""
+
+
+def test_processes_with_other_hash_seeds_make_the_same_search():
+    support = str(Path(milp_models.__file__).parent)
+    traces = [
+        subprocess.run(
+            [sys.executable, "-c", TRACE, support],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert traces[0].count("\n") > 20
+    assert traces[0] == traces[1]
