@@ -79,7 +79,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "set_cover": _family(
             set_cover,
-            tiny={"num_rows": 200, "num_columns": 300},
+            tiny={"num_rows": 300, "num_columns": 500},
             train={"num_rows": 400, "num_columns": 750},
             transfer={"num_rows": 500, "num_columns": 1000},
         ),
@@ -91,7 +91,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "facility_location": _family(
             facility_location,
-            tiny={"num_customers": 12, "num_facilities": 8},
+            tiny={"num_customers": 20, "num_facilities": 10},
             train={"num_customers": 25, "num_facilities": 25},
             transfer={"num_customers": 35, "num_facilities": 35},
         ),
@@ -103,13 +103,13 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "multiple_knapsack": _family(
             multiple_knapsack,
-            tiny={"num_items": 30, "num_knapsacks": 3},
+            tiny={"num_items": 60, "num_knapsacks": 5},
             train={"num_items": 100, "num_knapsacks": 6},
             transfer={"num_items": 100, "num_knapsacks": 12},
         ),
         "micro": _family(
             micro,
-            tiny={"num_variables": 20, "num_rows": 3},
+            tiny={"num_variables": 15, "num_rows": 5},
             train={"num_variables": 30, "num_rows": 5},
             transfer={"num_variables": 40, "num_rows": 5},
         ),
