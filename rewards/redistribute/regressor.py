@@ -111,7 +111,7 @@ class Regressor:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `ReturnModel.load_state_dict`."""
         self.net.load_state_dict(state["net"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(to_cpu(state["optimizer"]))  # which would share it
         self.center, self.scale = state["center"], state["scale"]
 
 

@@ -1,11 +1,13 @@
 """Redistribution by learned models, on problems whose true credit is known."""
 
+import copy
 import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards import episode_batch, make_design
@@ -149,6 +151,22 @@ def test_a_saved_model_goes_on_bit_by_bit(mode):
         np.testing.assert_array_equal(second.relabel(batch), straight.relabel(batch))
     assert second.refits == straight.refits == 6
     assert second.diagnostics() == straight.diagnostics()
+
+
+@pytest.mark.parametrize("mode", LEARNED)
+def test_a_loaded_state_is_a_copy(mode):
+    first, second = (redistribute(mode, emit="relabel", learning=QUICK) for _ in range(2))
+    first.relabel(ragged_episodes(np.random.default_rng(0)))
+    state = first.state_dict()
+    optimizer = state["learner"]["model"]["optimizer"]["state"]
+    before = copy.deepcopy(optimizer)
+    second.load_state_dict(state)
+    second.relabel(ragged_episodes(np.random.default_rng(1)))
+    assert second.refits == first.refits + 1
+    assert before
+    for index, moments in before.items():
+        for name, values in moments.items():
+            assert torch.equal(optimizer[index][name], values)
 
 
 @pytest.mark.parametrize("mode", LEARNED)

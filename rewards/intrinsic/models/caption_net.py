@@ -167,7 +167,7 @@ class CaptionLearner:
                 "embedding, channels, kernel and hidden."
             )
         self.net.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(to_cpu(state["optimizer"]))  # which would share it
         self._rng.bit_generator.state = state["generator"]
 
     def _rows(self, keys: Sequence[bytes]) -> torch.Tensor:

@@ -256,6 +256,17 @@ def test_a_saved_state_does_not_change_any_more(assert_same):
     assert_same(state, copy)
 
 
+def test_a_loaded_state_does_not_change_any_more(assert_same):
+    state = trained().state_dict()
+    copy = pickle.loads(pickle.dumps(state))
+    model = ClassificationModel(SMALL)
+    model.load_state_dict(state)
+    model.learn(*deeds(30, seed=1))
+    model.values(["a"])
+    assert model.refits == 2
+    assert_same(state, copy)
+
+
 def test_a_state_of_another_size_is_refused():
     with pytest.raises(ConfigError, match="Use the same embedding, channels, kernel and hidden"):
         ClassificationModel({**SMALL, "hidden": [17]}).load_state_dict(trained().state_dict())
