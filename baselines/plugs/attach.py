@@ -43,7 +43,8 @@ def attach_relabel(
     that trains one has changed; for that the buffer keeps beside its own rows what such a design
     reads of each (flat observations are float32). What other designs have paid stays. Rows that
     another design has paid are paid anew too where they can be, and are else no longer sampled; of
-    a loaded buffer the same design is taken to go on if its class and needs are the same.
+    a loaded buffer the same design is taken to go on if its class and the attributes of
+    `RewardDesign` are the same.
 
     Args:
         model: With its environments set.

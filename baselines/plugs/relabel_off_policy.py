@@ -115,9 +115,9 @@ class _RelabelsEpisodes:
     _relabeller: OffPolicyRelabeller | None = None
     _learning_starts = 0
     _valid_count = 0
-    _steps: StoredSteps | None = None  # for designs whose model may change
+    _steps: StoredSteps | None = None  # all valid rows, if the design has a model, else None
     _paid_with = -1
-    _reads: tuple[str, ...] = ()  # which design paid the valid rows
+    _payer: tuple[str, ...] = ()  # which design paid the valid rows
 
     # SB3's own
     pos: int
@@ -154,11 +154,11 @@ class _RelabelsEpisodes:
             self._start = np.zeros(shape, np.int64)
             self._length = np.zeros(shape, np.int64)
         design = relabeller.design
-        reads = (type(design).__qualname__, design.depends, *sorted(design.needs))
-        same = before is None or before.design is design or self._steps is not None
-        if self._reads != reads or not same:
+        payer = _payer(design)
+        same = before is None or before.design is design or design.memory == "model"
+        if self._payer != payer or not same:
             self._drop_others()
-        self._reads = reads
+        self._payer = payer
         self._open = np.full(self.n_envs, self.pos)
         self._open_length = np.zeros(self.n_envs, np.int64)
         self._torn = np.zeros(self.n_envs, bool)
@@ -360,6 +360,13 @@ def relabelling_replay_buffer(cls: type) -> type:
             f"{', '.join(known.__name__ for known in _CLASSES)}."
         )
     return _CLASSES[cls]
+
+
+def _payer(design: RewardDesign) -> tuple[str, ...]:
+    """Return what must be equal for one design to go on with the rows of another."""
+    settles = "settles" if design.settles_truncation else "raw"
+    kind = (type(design).__qualname__, design.memory, design.depends, settles)
+    return (*kind, *sorted(design.needs))
 
 
 def _of_slot(value: Any, slot: int) -> Any:

@@ -13,7 +13,7 @@ from rewardloom.baselines.plugs import (
     attach_relabel,
 )
 from rewardloom.errors import RunError
-from rewardloom.rewards import DeferDesign, HeronDesign, WeightDesign
+from rewardloom.rewards import DeferDesign, HeronDesign, RedistributeDesign, WeightDesign
 from rewardloom.testing import ComponentWorld
 
 LONGEST = 7  # steps of a ComponentWorld's episode
@@ -251,6 +251,40 @@ def test_another_design_that_learns_pays_the_rows_anew(through_a_file, tmp_path)
     assert check_whole(buffer) == len(paid) > 80
     assert np.corrcoef(paid, b)[0, 1] > 0.9999
     assert not np.allclose(paid, before[buffer._valid])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "through_a_file"),
+    [("uniform", "ircr", True), ("ircr", "uniform", True), ("ircr", "uniform", False)],
+)
+def test_one_class_with_and_without_a_model_is_two_designs(first, second, through_a_file, tmp_path):
+    """The rows of either lack what the other needs to pay them anew."""
+    model = attached(RedistributeDesign(first))
+    if through_a_file:
+        model.save_replay_buffer(tmp_path / "rows")
+        model = model_of()
+        model.load_replay_buffer(tmp_path / "rows")
+    with pytest.warns(UserWarning, match=DROPPED):
+        attach_relabel(model, RedistributeDesign(second))
+    buffer = model.replay_buffer
+    assert not buffer._valid.any()
+    model.learning_starts = model.num_timesteps + 30
+    model.learn(80, reset_num_timesteps=False)
+    valid, rewards = buffer._valid.copy(), buffer.rewards.copy()
+    assert check_whole(buffer) > 20
+    assert (buffer._steps is None) == (second == "uniform")
+    if second == "uniform":
+        with pytest.warns(UserWarning, match=DROPPED):
+            attach_relabel(model, RedistributeDesign(second))
+        np.testing.assert_array_equal(model.replay_buffer.rewards[valid], rewards[valid])
+
+
+def test_a_loaded_buffer_drops_rows_whose_time_limits_meant_something_else(tmp_path):
+    attached(DeferDesign(on_truncation="settle")).save_replay_buffer(tmp_path / "rows")
+    model = model_of()
+    model.load_replay_buffer(tmp_path / "rows")
+    with pytest.warns(UserWarning, match=DROPPED):
+        attach_relabel(model, DeferDesign(on_truncation="raw"))
 
 
 def test_an_emptied_buffer_starts_afresh():
