@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class CachedAnnotator:
     not stored and is asked again. Several annotators, environments and processes can share a file
     and use each other's answers; of two answers to one caption the first in the file counts, and
     within a process an answer never changes. A file that cannot be written is warned of, and asking
-    goes on.
+    goes on. All answers of this annotator are held in memory too, a few hundred bytes each: an
+    answer is worth far more than its room, and none may change or be asked for twice.
 
     Args:
         annotator: Who is asked what the file does not hold.
@@ -45,11 +46,19 @@ class CachedAnnotator:
         path: As given, as text.
 
     Raises:
-        ConfigError: no annotator, or the path cannot be read.
+        ConfigError: no annotator, the path cannot be read, or answers depend on what was asked
+            before, as those of a `ShuffledAnnotator` without `captions` do: another run, which
+            asks in another order, would contradict the file.
     """
 
     def __init__(self, annotator: Annotator, path: str | os.PathLike[str]):
         self.annotator = checks.check_annotator(annotator)
+        if checks.depends_on_order(annotator):
+            raise ConfigError(
+                f"The answers of {annotator.name!r} depend on the order of the captions, so a file "
+                "of them would contradict the next run. Put the cache inside, "
+                '{"annotator": "shuffled", "of": {..., "cache": ...}}, or list the captions.'
+            )
         self.name, self.version = annotator.name, annotator.version
         self.path = os.fspath(path)
         self._file = RecordFile(path)
@@ -103,6 +112,14 @@ class CachedAnnotator:
     def close(self) -> None:
         """Close the annotator; the file is not held open."""
         checks.close(self.annotator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the annotator; the answers are in the file."""
+        return {"annotator": checks.state_of(self.annotator)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore it."""
+        checks.restore(self.annotator, state["annotator"])
 
     def _look_up(self, items: Sequence[Any], ask: Callable[[list[Any]], F64N]) -> F64N:
         with self._lock:

@@ -3,11 +3,13 @@
 - `checked_answers`: an annotator's answers, of the right shape and range.
 - `is_available`, `metrics_of`, `close`: what annotators without such methods are taken to say.
 - `compare_with`: comparisons by an annotator that may have none.
+- `state_of`, `restore`: what an annotator must remember so that its answers stay the same.
+- `depends_on_order`: whether its answers depend on what it was asked before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,9 +23,12 @@ __all__ = [
     "checked_answers",
     "close",
     "compare_with",
+    "depends_on_order",
     "is_available",
     "label_with",
     "metrics_of",
+    "restore",
+    "state_of",
 ]
 
 
@@ -41,6 +46,19 @@ class _Measured(Protocol):
 class _MayBeAway(Protocol):
     @property
     def available(self) -> bool: ...
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class _OrderBound(Protocol):
+    @property
+    def depends_on_order(self) -> bool: ...
 
 
 def check_annotator(annotator: Any) -> Annotator:
@@ -104,3 +122,19 @@ def close(annotator: Annotator) -> None:
     """Close an annotator that can be closed."""
     if isinstance(annotator, _Closable):
         annotator.close()
+
+
+def state_of(annotator: Annotator) -> dict[str, Any] | None:
+    """Return what `restore` needs, as plain Python; None for an annotator without `state_dict`."""
+    return annotator.state_dict() if isinstance(annotator, _Stateful) else None
+
+
+def restore(annotator: Annotator, state: Mapping[str, Any] | None) -> None:
+    """Restore what `state_of` returned; nothing to do for None or one without a state."""
+    if state is not None and isinstance(annotator, _Stateful):
+        annotator.load_state_dict(state)
+
+
+def depends_on_order(annotator: Annotator) -> bool:
+    """Return whether answers depend on earlier questions; False for one that does not say."""
+    return annotator.depends_on_order if isinstance(annotator, _OrderBound) else False

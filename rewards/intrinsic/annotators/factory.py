@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,14 +45,15 @@ def make_annotator(
         spec: None or "lexicon"; or a mapping whose "annotator" is "lexicon", "openai", "embedding",
             "replay", "noisy" or "shuffled" and whose other entries are that class's arguments. "of"
             is the spec of the annotator that a noisy or shuffled one stands before, "cache" the
-            file in which to keep the answers, "goal" a goal in place of the argument. An annotator
-            is returned as it is.
+            file in which to keep the answers, "goal" a goal in place of the argument. "api_key_env"
+            names the environment variable with the key of an "openai" one; a key itself is refused,
+            since runs write their configuration down. An annotator is returned as it is.
         goal: What is helpful, for those that need to know.
         rules: Rules of your own for the lexicon.
 
     Raises:
         ConfigError: an unknown annotator or argument (with the nearest name), a missing or bad
-            argument, or rules where no lexicon takes them.
+            argument, a key, a variable that is not set, or rules where no lexicon takes them.
     """
     if isinstance(spec, Annotator):
         if rules is not None:
@@ -81,6 +83,8 @@ def _made(kind: str, arguments: dict[str, Any], goal: GoalLike, rules: Rules | N
     stands_before = "base" in parameters
     names = [name for name in parameters if name != "base"]
     names += ["of", "goal"] if stands_before else []
+    if "api_key" in names:
+        _look_up_key(arguments)
     refuse_unknown(arguments, names, kind="argument", where=f"of the {kind} annotator")
     if stands_before:
         own_goal = arguments.pop("goal", goal)
@@ -101,6 +105,24 @@ def _made(kind: str, arguments: dict[str, Any], goal: GoalLike, rules: Rules | N
     if missing:
         raise ConfigError(f"The {kind} annotator needs {', '.join(missing)}.")
     return build(**arguments)
+
+
+def _look_up_key(arguments: dict[str, Any]) -> None:
+    """Put the key in for the variable's name, if there is one."""
+    if "api_key" in arguments:
+        raise ConfigError(
+            "Leave api_key out of the annotator: a run writes its configuration down in clear "
+            "text. Set the environment variable OPENAI_API_KEY, or name another by "
+            '"api_key_env", or pass an OpenAIAnnotator object.'
+        )
+    if "api_key_env" in arguments:
+        variable = arguments.pop("api_key_env")
+        key = os.environ.get(variable) if isinstance(variable, str) else None
+        if not key:
+            raise ConfigError(
+                f"api_key_env must name an environment variable that is set, got {variable!r}."
+            )
+        arguments["api_key"] = key
 
 
 def _lexicon_goal(goal: GoalLike) -> str:

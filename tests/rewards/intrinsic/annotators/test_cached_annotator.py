@@ -16,6 +16,7 @@ from rewardloom.rewards.intrinsic.annotators import (
     Comparer,
     LexiconAnnotator,
     ReplayAnnotator,
+    checks,
 )
 
 KILL, WALL, GOLD = "You kill the newt!", "It's a wall.", "$ - 5 gold pieces."
@@ -69,6 +70,24 @@ def test_asks_once_and_remembers_across_runs(path):
         "cache_misses": 0,
         "cache_size": 3,
     }
+
+
+def test_it_carries_the_state_of_its_annotator(path):
+    class Counting(Script):
+        def state_dict(self):
+            return {"calls": len(self.asked)}
+
+        def load_state_dict(self, state):
+            self.asked = [[]] * state["calls"]
+
+    cached = CachedAnnotator(Counting(), path)
+    cached.label([KILL])
+    state = checks.state_of(cached)
+    other = CachedAnnotator(Counting(), path)
+    checks.restore(other, state)
+    assert len(other.annotator.asked) == 1
+    plain = CachedAnnotator(Script(), path)
+    checks.restore(plain, checks.state_of(plain))
 
 
 def test_pairs_are_kept_beside_captions_and_in_their_order(path):

@@ -74,6 +74,28 @@ def test_a_language_model_with_a_cache_as_json_has_it(tmp_path):
     assert spec["annotator"] == "openai"  # left as it was
 
 
+def test_the_key_comes_from_the_variable_that_is_named(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "other")
+    monkeypatch.setenv("MY_KEY", "secret")
+    with StubLLM("yes") as server:
+        spec = {"annotator": "openai", "base_url": server.url, "model": "m"}
+        for named in ({}, {"api_key_env": "MY_KEY"}):
+            made = make_annotator({**spec, **named})
+            made.label([WALL])
+            made.close()
+        sent = [headers["Authorization"] for headers in server.headers]
+        assert sent == ["Bearer other", "Bearer secret"]
+    with pytest.raises(ConfigError, match=r"must name an environment variable.*'NO_SUCH_KEY'"):
+        make_annotator({**SERVER, "api_key_env": "NO_SUCH_KEY"})
+
+
+@pytest.mark.parametrize("wrap", [lambda spec: spec, lambda s: {"annotator": "noisy", "of": s}])
+def test_a_key_in_plain_data_is_refused_and_not_shown(wrap):
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY.*api_key_env") as caught:
+        make_annotator(wrap({**SERVER, "api_key": "sk-secret"}))
+    assert "sk-secret" not in str(caught.value)
+
+
 def test_a_goal_in_the_spec_goes_before_the_argument():
     goal = {"name": "tidy", "description": "Bring boxes to the cellar."}
     made = make_annotator({**SERVER, "goal": goal}, "gold")

@@ -1,6 +1,7 @@
 """Functions as annotators, annotators made worse, and answers given for other captions."""
 
 import copy
+import json
 import pickle
 import threading
 import time
@@ -14,11 +15,13 @@ from rewardloom.errors import ConfigError
 from rewardloom.rewards import IntrinsicDesign
 from rewardloom.rewards.intrinsic.annotators import (
     Annotator,
+    CachedAnnotator,
     CallableAnnotator,
     Comparer,
     LexiconAnnotator,
     NoisyAnnotator,
     ShuffledAnnotator,
+    checks,
     stand_ins,
 )
 
@@ -237,12 +240,75 @@ def test_with_all_captions_known_the_labels_are_exactly_permuted(numbers, seed):
     np.testing.assert_array_equal(again, labels[::-1])  # no matter who is asked about first
 
 
-def test_captions_beside_the_known_ones_are_shuffled_too():
-    annotator = ShuffledAnnotator(Numbers(), 0, MANY[:4])
+def test_captions_beside_the_known_ones_get_one_of_them_whatever_the_order():
+    base = Numbers()
+    annotator = ShuffledAnnotator(base, 0, MANY[:4])
     others = annotator.label(MANY[4:])
-    assert others.mean() == pytest.approx(0.25, abs=0.012)
+    assert set().union(*base.asked) == set(MANY[:4])
+    assert others.mean() == pytest.approx(0.25, abs=0.02)
+    again = ShuffledAnnotator(Numbers(), 0, MANY[:4]).label(MANY[:3:-1])
+    np.testing.assert_array_equal(again[::-1], others)
+    assert not np.array_equal(ShuffledAnnotator(Numbers(), 1, MANY[:4]).label(MANY[4:]), others)
     assert annotator.version != ShuffledAnnotator(Numbers(), 0).version
     assert annotator.version != ShuffledAnnotator(Numbers(), 0, MANY[:5]).version
+
+
+def wrapped_in_everything(path):
+    """An urn below another one, each with noise before it."""
+    inner = ShuffledAnnotator(CachedAnnotator(Numbers(), path), 2)
+    return NoisyAnnotator(ShuffledAnnotator(NoisyAnnotator(inner, flip=0.1), 1), flip=0.2)
+
+
+@pytest.mark.parametrize("kind", ["urn", "wrapped"])
+def test_restored_it_gives_the_partners_that_it_would_have_given(kind, tmp_path):
+    def made(seed):
+        if kind == "urn":
+            return ShuffledAnnotator(Numbers(), seed)
+        return wrapped_in_everything(tmp_path / "labels.jsonl")
+
+    whole = made(3)
+    first = whole.label(MANY[:200])
+    state = json.loads(json.dumps(checks.state_of(whole)))
+    expected = whole.label(MANY[200:500])
+    assert checks.state_of(whole) != state  # which did not go on with the annotator
+    resumed = made(3)
+    checks.restore(resumed, state)
+    pairs = list(zip(MANY[:100], MANY[100:200], strict=True))
+    np.testing.assert_array_equal(resumed.compare(pairs), whole.compare(pairs))
+    np.testing.assert_array_equal(resumed.label(MANY[200:500]), expected)
+    np.testing.assert_array_equal(resumed.label(MANY[:200]), first)
+    assert checks.state_of(resumed) == checks.state_of(whole)
+
+
+def test_annotators_without_a_state_have_none_to_restore():
+    lexicon = LexiconAnnotator()
+    assert checks.state_of(lexicon) is None
+    checks.restore(lexicon, {"urn": []})
+    annotator = ShuffledAnnotator(Numbers())
+    checks.restore(annotator, None)
+    assert annotator.label(["caption 4"]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        ShuffledAnnotator,
+        lambda base: NoisyAnnotator(ShuffledAnnotator(base), flip=0.1),
+        lambda base: ShuffledAnnotator(ShuffledAnnotator(base), 0, MANY[:9]),
+    ],
+)
+def test_a_cache_before_an_urn_is_refused_since_the_next_run_would_contradict_it(wrap, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    with pytest.raises(ConfigError, match=r"order of the captions.*Put the cache inside.*list"):
+        CachedAnnotator(wrap(Numbers()), path)
+    assert wrap(CachedAnnotator(Numbers(), path)).label(["caption 4"]).shape == (1,)
+
+
+def test_a_cache_before_listed_captions_agrees_with_any_run(tmp_path):
+    fixed = CachedAnnotator(ShuffledAnnotator(Numbers(), 0, MANY[:50]), tmp_path / "labels.jsonl")
+    labels = fixed.label(MANY[:100]).tolist()
+    later = CachedAnnotator(ShuffledAnnotator(Numbers(), 0, MANY[:50]), tmp_path / "other.jsonl")
+    assert later.label(MANY[99::-1]).tolist() == labels[::-1]
 
 
 def test_no_answer_of_the_partner_is_no_answer():
@@ -303,7 +369,7 @@ def test_noise_out_of_range_is_refused(arguments, message):
         NoisyAnnotator(Numbers(), **arguments)
 
 
-@pytest.mark.parametrize("captions", ["a wall", [1, 2]])
+@pytest.mark.parametrize("captions", ["a wall", [1, 2], []])
 def test_known_captions_must_be_texts(captions):
     with pytest.raises(ConfigError, match="captions must be a list of texts"):
         ShuffledAnnotator(Numbers(), captions=captions)
