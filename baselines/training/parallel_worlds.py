@@ -165,4 +165,5 @@ def _not_found(world: str, path: str, missing: str) -> Exception:
         return ConfigError(f"World {world!r}: there is no module {missing!r} to import.")
     folder = getattr(importlib.import_module(parent), "__path__", [])
     names = [found.name for found in pkgutil.iter_modules(folder) if found.name[:1] != "_"]
-    return ConfigError(f"World {world!r}: {unknown_name('module', name, names, where=parent)}")
+    unknown = unknown_name("module", name, names, where=f"in {parent}")
+    return ConfigError(f"World {world!r}: {unknown}")

@@ -202,7 +202,10 @@ def test_games_whose_infrastructure_failed_are_no_scores(tmp_path):
         ({"world": "pettingzoo:"}, "followed by a module that has parallel_env"),
         ({"world": "pettingzoo:tiny-game"}, "followed by a module that has parallel_env"),
         ({"world": "pettingzoo:no_such_game"}, "there is no module 'no_such_game'"),
-        ({"world": "pettingzoo:mpe2.simple_spred_v3"}, "Did you mean 'simple_spread_v3'"),
+        (
+            {"world": "pettingzoo:mpe2.simple_spred_v3"},
+            r"module 'simple_spred_v3' in mpe2\. Did you mean 'simple_spread_v3'",
+        ),
         ({"world": "pettingzoo:mpe2.simple_spread_v3.x"}, "Unknown module 'x'"),
         ({"world": "pettingzoo:pettingzoo.mpe.simple_v3"}, "cannot be imported: .* mpe2"),
         ({"world": "pettingzoo:json"}, r"'json' has no parallel_env\(\)"),
