@@ -62,7 +62,7 @@ def record(run: Path, target: Path) -> Replay:
         run: Folder of a finished run.
         target: Path without a suffix.
     """
-    config = RunFolder(run).read_config()
+    config = RunFolder(run).read_config(designs=False)
     plain = make_player(config)
     try:
         agent_class = algorithm_class(config, masked=plain.masked)

@@ -161,13 +161,19 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return settings
 
 
-def load_config(path: str | Path) -> TrainConfig:
+def load_config(path: str | Path, *, designs: bool = True) -> TrainConfig:
     """Read a configuration from a JSON file.
+
+    Args:
+        path: The file.
+        designs: False leaves the designs out, whose files and devices may be elsewhere.
 
     Raises:
         ConfigError: no such file, no JSON, or a bad field; the message names the file.
     """
     settings = read_settings(path)
+    if not designs:
+        settings.pop("designs", None)
     try:
         return TrainConfig.from_dict(settings)
     except ConfigError as error:

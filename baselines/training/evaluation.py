@@ -49,7 +49,7 @@ def evaluate(
         ConfigError: a number is out of range, or the device is not there.
     """
     model_path, folder = _locate(Path(run_or_model))
-    config = folder.read_config()
+    config = folder.read_config(designs=False)
     player = make_player(config)
     try:
         agent_class = algorithm_class(config, masked=player.masked)
@@ -162,7 +162,7 @@ def _locate(path: Path) -> tuple[Path, RunFolder]:
                 return path, RunFolder(parent)
         raise RunError(f"{path} is no agent inside a run's folder (with config.json beside it).")
     folder = RunFolder(path)
-    folder.read_config()
+    folder.read_config(designs=False)
     if not folder.model.is_file():
         raise RunError(
             f"{path} has no model.zip yet. Finish it with --resume {path}, or evaluate one of its "

@@ -131,15 +131,18 @@ class RunFolder:
         ):
             file.unlink(missing_ok=True)
 
-    def read_config(self) -> TrainConfig:
+    def read_config(self, *, designs: bool = True) -> TrainConfig:
         """Return the settings of the run.
+
+        Args:
+            designs: False leaves its designs out, as whoever only plays its world does.
 
         Raises:
             RunError: no run was started here.
         """
         if not self.exists:
             raise RunError(f"{self.path} holds no training run (it has no config.json).")
-        return load_config(self.config)
+        return load_config(self.config, designs=designs)
 
     def read_status(self) -> dict[str, Any]:
         """Return {"state": ..., "step": ...}; a run without a status counts as running, step 0."""

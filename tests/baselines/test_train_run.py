@@ -12,8 +12,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
+from rewardloom.baselines.comparison.replay import record
 from rewardloom.baselines.training import TrainConfig, evaluate, train
-from rewardloom.baselines.training.folder import RunFolder
+from rewardloom.baselines.training.folder import RunFolder, write_json
 from rewardloom.baselines.training.segments import Segments
 from rewardloom.errors import ConfigError, RunError
 
@@ -158,6 +159,17 @@ def test_a_checkpoint_can_be_evaluated(tmp_path):
         evaluate(tmp_path)
     with pytest.raises(ConfigError, match="episodes must be >= 1"):
         evaluate(folder.path, episodes=0)
+
+
+def test_a_run_is_scored_and_shown_where_its_designs_cannot_be_made(tmp_path):
+    result = train(config(designs=[{"design": "defer"}]), tmp_path / "run", progress=False)
+    folder = result.folder
+    settings = folder.read_config().to_dict()
+    write_json(folder.config, {**settings, "designs": [{"design": "elsewhere"}]})
+    with pytest.raises(ConfigError, match="elsewhere"):
+        folder.read_config()
+    assert evaluate(folder.path, episodes=3) == result.evaluation
+    assert "renders neither" in record(folder.path, tmp_path / "replay").reason
 
 
 def test_a_world_with_masks_never_sees_a_forbidden_action(tmp_path):
