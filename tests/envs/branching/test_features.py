@@ -10,6 +10,7 @@ from rewardloom.envs.branching.features import (
     ROW_FEATURES,
     Extractor,
 )
+from rewardloom.envs.branching.features.candidates import pseudocost_features
 from rewardloom.envs.branching.features.numbers import LIMIT, finite_float32
 from rewardloom.errors import ConfigError
 
@@ -200,6 +201,47 @@ def test_types_and_missing_bounds_are_told_apart():
     assert (columns["implied"]["has_lower"], columns["implied"]["has_upper"]) == (1, 1)
     assert columns["free"]["lp_value"] % 1 == pytest.approx(0.3)
     assert columns["free"]["fractionality"] == 0
+
+
+NEGATED = """STATISTICS
+  Problem name     : negated
+OBJECTIVE
+  Sense            : maximize
+VARIABLES
+  [integer] <x>: obj=5, original bounds=[0,10]
+  [integer] <y>: obj=4, original bounds=[0,10]
+  [binary] <p>: obj=-1, original bounds=[0,1]
+  [binary] <q>: obj=1, original bounds=[0,1]
+CONSTRAINTS
+  [linear] <first>: 6<x> +4<y> <= 24;
+  [linear] <second>: <x> +2<y> <= 6;
+  [logicor] <either>: logicor(<p>,<~q>);
+END
+"""
+
+
+def test_a_rows_constant_moves_to_its_side(tmp_path):
+    # SCIP's row for "p or not q" is p - q + 1 >= 1, hence -p + q <= 0
+    path = tmp_path / "negated.cip"
+    path.write_text(NEGATED)
+    model = plain_model()
+    model.readProblem(str(path))
+    seen = observe(model)[0]
+    assert seen["lp_rows"][-1] == "either"
+    assert seen["rows"][-1, ROW_FEATURES.index("bias")] == pytest.approx(0)
+    assert seen["rows"][-1, ROW_FEATURES.index("is_tight")] == 1
+
+
+class NoGains:
+    """A model whose pseudocosts are all 0."""
+
+    def getVarPseudocost(self, variable, direction):
+        return 0.0
+
+
+def test_gains_of_zero_count_as_a_millionth_in_the_score():
+    gains = pseudocost_features(NoGains(), [None, None], np.array([0.5, 0.25]), norm=2.0)
+    np.testing.assert_allclose(gains, [[0, 0], [0, 0], [5e-7, 5e-7]])
 
 
 def test_a_problem_without_an_objective_is_finite():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from branching_probe import set_cover, solve
-from pyscipopt import SCIP_PARAMSETTING
+from pyscipopt import SCIP_PARAMSETTING, Model
 
 from rewardloom.envs.branching.features import (
     CANDIDATE_FEATURES,
@@ -49,6 +49,31 @@ def test_one_extractor_sees_what_a_fresh_one_sees_while_rows_change():
     rows, solutions = zip(*along(cutting_model(), look), strict=True)
     assert len(set(rows)) > 2
     assert len(set(solutions)) > 1
+
+
+def test_columns_that_enter_the_lp_later_are_seen(tmp_path):
+    path = str(tmp_path / "cover.cip")
+    set_cover().writeProblem(path, verbose=False)
+    model = Model()
+    model.hideOutput()
+    model.setParam("reading/dynamiccols", True)
+    model.readProblem(path)
+    model.setParam("presolving/maxrestarts", 0)
+    model.setHeuristics(SCIP_PARAMSETTING.OFF)
+
+    def look(model, extractor):
+        fresh, used = Extractor(model).bipartite(), extractor.bipartite()
+        for part, expected in fresh.items():
+            np.testing.assert_array_equal(used[part], expected, err_msg=part)
+        _, _, edges = built_in(model)
+        assert used["edges"][1].max() < len(used["columns"]) == model.getNLPCols()
+        assert len(np.unique(used["edges"], axis=1).T) == len(used["edge_values"])
+        assert set(used["edges"][1]) == set(edges["col_idx"])
+        return model.getNLPCols()
+
+    counts = along(model, look)
+    assert len(set(counts)) > 1
+    assert max(counts) < model.getNVars()
 
 
 def built_in(model):
