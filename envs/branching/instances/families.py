@@ -85,19 +85,19 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "combinatorial_auction": _family(
             combinatorial_auction,
-            tiny={"num_items": 50, "num_bids": 200},
+            tiny={"num_items": 50, "num_bids": 150},
             train={"num_items": 100, "num_bids": 500},
             transfer={"num_items": 200, "num_bids": 1000},
         ),
         "facility_location": _family(
             facility_location,
             tiny={"num_customers": 20, "num_facilities": 10},
-            train={"num_customers": 25, "num_facilities": 25},
+            train={"num_customers": 20, "num_facilities": 20},
             transfer={"num_customers": 35, "num_facilities": 35},
         ),
         "independent_set": _family(
             independent_set,
-            tiny={"num_nodes": 100},
+            tiny={"num_nodes": 200},
             train={"num_nodes": 500},
             transfer={"num_nodes": 1000},
         ),

@@ -70,9 +70,9 @@ def test_the_last_bidder_stops_at_the_number_of_bids():
 
 
 def test_a_substitute_worth_less_than_half_of_the_bundle_is_not_bid():
-    program = auction([5, 10, 95], num_bids=2)  # {0, 1} has 15 of the bundle's 100
-    assert matrix(program) == [[1, 0], [0, 1], [1, 1]]
-    assert program.objective == pytest.approx([100 + BONUS, 105 + BONUS])
+    program = auction([5, 10, 95], num_bids=4)  # {0, 1} has 15 of the bundle's 100
+    assert matrix(program) == [[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 1, 1]]  # of two bidders
+    assert program.objective == pytest.approx([100 + BONUS, 105 + BONUS] * 2)
 
 
 def test_a_substitute_beyond_the_budget_is_not_bid():

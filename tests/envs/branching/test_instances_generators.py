@@ -63,6 +63,14 @@ def test_set_cover_guarantees(seed, num_rows, num_columns, density, max_cost):
     assert np.all(program.objective == np.round(program.objective))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_set_cover_keeps_its_guarantees_at_the_lowest_density(seed):
+    rng = np.random.default_rng(seed)
+    dense = matrix(set_cover(rng, num_rows=4, num_columns=30, density=(2 * 30 + 4) / 120))
+    assert dense.sum() == 64
+    assert dense.sum(axis=0).min() >= 2
+
+
 def test_set_cover_costs_reach_both_ends_and_the_cells_are_spread_evenly():
     programs = [
         set_cover(np.random.default_rng(k), num_rows=20, num_columns=50, density=0.3, max_cost=4)
