@@ -269,6 +269,8 @@ class Search:
             self._scale = Scale.of(self._model)
         observation = None if self._observe is None else self._observe(self._model)
         decision = read_decision(self._model, self._scale, self.clock.total(), observation)
+        if self._stop is not None:
+            return None, ()
         self.decisions += 1
         if self._policy is None:
             self._questions.put(decision)

@@ -14,6 +14,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from milp_models import knapsack, mixed, most_infeasible, set_cover
 from pyscipopt import Model
 
+from rewardloom.envs.branching.clock import SolverClock
 from rewardloom.envs.branching.session import BranchingSession, evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.errors import ConfigError
@@ -175,6 +176,18 @@ def test_the_agent_s_time_is_not_the_solver_s():
     assert 0 < result.solver_seconds < 0.2
 
 
+def test_the_solver_s_seconds_add_up_over_decisions(monkeypatch):
+    monkeypatch.setattr(SolverClock, "stretch", lambda _: 2.0)
+    seconds = []
+
+    def policy(decision):
+        seconds.append(decision.solver_seconds - 2.0)  # what `total` adds for the open stretch
+        return most_infeasible(decision)
+
+    evaluate(policy, knapsack(0), LIGHT)
+    assert seconds == [2.0 * (count + 1) for count in range(len(seconds))]
+
+
 @pytest.mark.parametrize("choice", [-1, 10_000, 1.0, True, "x1"])
 def test_an_answer_that_is_no_candidate_is_refused_and_the_decision_still_waits(choice):
     with BranchingSession(knapsack(0), LIGHT) as session:
@@ -210,6 +223,7 @@ TRACE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from milp_models import knapsack, most_infeasible
+from rewardloom.envs.branching.clock import SolverClock
 from rewardloom.envs.branching.session import evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 

@@ -132,6 +132,16 @@ def test_closing_from_another_thread_during_the_root_stops_scip():
     timer.join()
 
 
+def test_closing_inside_a_callback_ends_the_search_and_frees_the_model_after_it():
+    model = knapsack(0)
+    variable = model.getVars()[0]
+    session = BranchingSession(model, LIGHT, observe=lambda _: session.close())
+    assert session.start() is None
+    assert session.result is not None
+    assert (session.result.status, session.result.nodes) == ("userinterrupt", 1)
+    assert variable.ptr() == 0
+
+
 def test_closing_does_not_wait_for_a_long_lp_whose_thread_then_ends_by_itself():
     session = BranchingSession(long_lp(), LIGHT)
     seconds = []
