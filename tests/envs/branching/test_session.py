@@ -150,6 +150,18 @@ def test_bounds_are_those_of_the_problem_turned_into_a_minimization():
     assert session.tree.lower_bound[0] == pytest.approx(-114)
 
 
+@pytest.mark.parametrize("factor", [0.125, 30.0])
+def test_bounds_are_the_problem_s_though_scip_scales_the_objective(factor):
+    model = set_cover(0)
+    model.setObjective(factor * model.getObjective() + 3)
+    with BranchingSession(model, SearchSettings(preset="gasse", seed=1)) as session:
+        root = session.start()
+        assert root is not None
+        assert root.lower_bound == pytest.approx(root.dual_bound)
+        session.branch(0)
+        assert session.tree.lower_bound[0] == pytest.approx(root.dual_bound)
+
+
 def test_observe_runs_at_every_decision_and_its_value_travels_with_it():
     def observe(model):
         return model.getCurrentNode().getNumber()
