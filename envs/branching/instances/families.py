@@ -91,13 +91,14 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "facility_location": _family(
             facility_location,
-            tiny={"num_customers": 20, "num_facilities": 10},
+            tiny={"num_customers": 20, "num_facilities": 20, "unsplittable": False},
             train={"num_customers": 20, "num_facilities": 20},
             transfer={"num_customers": 35, "num_facilities": 35},
         ),
         "independent_set": _family(
             independent_set,
-            tiny={"num_nodes": 200},
+            # Small graphs of the other kind end at the root.
+            tiny={"num_nodes": 60, "graph": "erdos_renyi", "edge_probability": 0.12},
             train={"num_nodes": 500},
             transfer={"num_nodes": 1000},
         ),
@@ -115,7 +116,12 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
     }
 )
-"""Family name -> generator with the sizes `tiny`, `train` and `transfer`."""
+"""Family name -> generator with the sizes `tiny`, `train` and `transfer`.
+
+`tiny` is for learning within minutes: chosen so that a random agent makes some tens to hundreds of
+decisions in the `light` preset. `train` and `transfer` are sizes of published benchmarks, except for
+`micro`, which is ours, and for `train` of the facilities. `scripts/milp_sizes.py` measures them all.
+"""
 
 
 def generate(

@@ -342,7 +342,11 @@ def test_unknown_names_are_refused_with_the_nearest_one():
         ("combinatorial_auction", {"num_bids": 0}, "num_bids"),
         ("facility_location", {"ratio": 1.0}, "ratio must be a number above 1"),
         ("facility_location", {"num_facilities": 0}, "num_facilities"),
-        ("independent_set", {"num_nodes": 4, "affinity": 4}, "affinity=4 must be below"),
+        (
+            "independent_set",
+            {"graph": "barabasi_albert", "num_nodes": 4, "affinity": 4},
+            "affinity=4 must be below num_nodes=4",
+        ),
         ("multiple_knapsack", {"num_knapsacks": 50, "num_items": 60}, "Use fewer knapsacks"),
         ("multiple_knapsack", {"min_weight": 9, "max_weight": 8}, "max_weight"),
         ("micro", {"num_rows": 0}, "num_rows"),

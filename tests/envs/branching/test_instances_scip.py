@@ -17,7 +17,7 @@ from rewardloom.errors import ConfigError
 SMALL = {
     "set_cover": {"num_rows": 6, "num_columns": 10, "density": 0.5},
     "combinatorial_auction": {"num_items": 6, "num_bids": 11},
-    "facility_location": {"num_customers": 3, "num_facilities": 3},
+    "facility_location": {"num_customers": 3, "num_facilities": 3, "unsplittable": True},
     "independent_set": {"num_nodes": 11, "affinity": 3},
     "multiple_knapsack": {"num_items": 6, "num_knapsacks": 2, "min_weight": 3},
     "micro": {"num_variables": 11, "num_rows": 3},
