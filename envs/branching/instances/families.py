@@ -118,9 +118,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 """Family name -> generator with the sizes `tiny`, `train` and `transfer`.
 
-`tiny` is for learning within minutes: chosen so that a random agent makes some tens to hundreds of
-decisions in the `light` preset. `train` and `transfer` are sizes of published benchmarks, except for
-`micro`, which is ours, and for `train` of the facilities. `scripts/milp_sizes.py` measures them all.
+`tiny` is for learning within minutes: a random agent makes some tens to hundreds of decisions in
+the `light` preset. `train` and `transfer` are sizes of published benchmarks, except for `micro`,
+which is ours, and for `train` of the facilities. `scripts/milp_sizes.py` measures them all.
 """
 
 
