@@ -41,6 +41,8 @@ class CaptionModel(Protocol):
     def wanted(self, captions: Sequence[str], room: int) -> Sequence[Item]:
         """Return items worth annotating, at most `room`, the most urgent last.
 
+        Trains when labels have waited for others through too many captions.
+
         Args:
             captions: Captions of one tick (or rollout) that are not in `table`, or, for a model
                 that compares, all of them; repeated or not.

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,7 +35,7 @@ PAD = 0xFF
 """Fills up short captions: UTF-8 never has this byte, while 0 may stand in a caption."""
 
 _BUCKET = 32  # widths are multiples of it, so that few shapes occur
-_DRAWS_PER_PAIR = 4  # since captions that were drawn twice make no pair
+_DRAWS_PER_PAIR = 16  # since one caption drawn twice is no pair, and many may be known
 
 Key: TypeAlias = tuple[bytes, ...]
 """What was annotated: one caption, or the two of a pair."""
@@ -175,13 +175,27 @@ class Pool:
             self._held.difference_update(self.captions[:surplus])
             del self.captions[:surplus]
 
-    def draw(self, count: int, rng: np.random.Generator) -> list[tuple[str, str]]:
-        """Return uniformly drawn pairs of two different captions.
+    def draw(
+        self, count: int, rng: np.random.Generator, known: Container[object]
+    ) -> list[tuple[str, str]]:
+        """Return uniformly drawn pairs of captions that differ to a network, each pair once.
 
-        Fewer than `count` come back where nearly all captions are the same one.
+        Fewer than `count` come back where nearly all captions are the same one, or nearly all
+        pairs are known.
+
+        Args:
+            count: Most pairs.
+            rng: Draws.
+            known: Keys of pairs that are left out, in either order.
         """
         if not self.captions:
             return []
-        rows = rng.integers(0, len(self.captions), (_DRAWS_PER_PAIR * count, 2))
-        drawn = [(self.captions[first], self.captions[second]) for first, second in rows.tolist()]
-        return [pair for pair in drawn if pair[0] != pair[1]][:count]
+        drawn: dict[frozenset[bytes], tuple[str, str]] = {}
+        for one, two in rng.integers(0, len(self.captions), (_DRAWS_PER_PAIR * count, 2)).tolist():
+            first, second = self.captions[one], self.captions[two]
+            key = caption_key(first), caption_key(second)
+            if key[0] != key[1] and key not in known and key[::-1] not in known:
+                drawn.setdefault(frozenset(key), (first, second))
+                if len(drawn) == count:
+                    break
+        return list(drawn.values())

@@ -64,6 +64,8 @@ class ClassificationModel:
 
     def wanted(self, captions: Sequence[str], room: int) -> list[Item]:
         """Return the newest captions without a label, see `CaptionModel.wanted`."""
+        if self._trainer.wait(len(captions)):
+            self._take_over()
         chosen: dict[Key, Item] = {}
         store = self._trainer.store
         for caption in reversed(captions):
@@ -83,8 +85,7 @@ class ClassificationModel:
         checked = checked_labels(len(items), labels)
         keys = [(caption_key(caption),) for caption in cast("Sequence[str]", items)]
         if self._trainer.learn(keys, checked):
-            self.table.clear()
-        self.refits = self._trainer.refits
+            self._take_over()
         self.labels = len(self._trainer.store)
 
     def values(self, captions: Sequence[str]) -> F64N:
@@ -139,6 +140,11 @@ class ClassificationModel:
         self.table = {}
         remember(self.table, state["captions"], state["values"], self.settings.max_table)
         self._paid = deque(state["paid"], maxlen=_SHOWN)
+
+    def _take_over(self) -> None:
+        """Pay by the network as it was just trained."""
+        self.refits = self._trainer.refits
+        self.table.clear()
 
     def _helpful(self, logits: NDArray[np.float64]) -> NDArray[np.bool_]:
         return logits > self._threshold

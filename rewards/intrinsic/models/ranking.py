@@ -22,6 +22,7 @@ from rewardloom.typing import F64N
 
 __all__ = ["RankingModel"]
 
+_MOST_PUT_OFF = 100  # draws that an annotator without room is asked for later
 _SMALLEST = 1e-6  # deviation, as a share of the largest score, that rounding alone can make
 
 
@@ -68,23 +69,29 @@ class RankingModel:
     def wanted(self, captions: Sequence[str], room: int) -> list[Item]:
         """Take some captions into the pool, and now and then draw pairs from it.
 
+        Draws for which there is no room are put off, 100 at most.
+
         Args:
             captions: All captions of one tick or rollout, in their order.
             room: Most pairs to return.
 
         Returns:
-            At most `pairs_per_draw` pairs of different captions.
+            Pairs of different captions that have no label in either order, at most
+            `pairs_per_draw` for every `draw_every` captions.
         """
+        if self._trainer.wait(len(captions)):
+            self._take_over()
         entering = captions[self._until_entry :: self.settings.subsample]
         self._until_entry += len(entering) * self.settings.subsample - len(captions)
         if entering:
             self._pool.add(entering)
-        self._since_draw += len(captions)
-        if room < 1 or self._since_draw < self.settings.draw_every:
+        every, pairs = self.settings.draw_every, self.settings.pairs_per_draw
+        self._since_draw = min(self._since_draw + len(captions), _MOST_PUT_OFF * every)
+        count = min(room, self._since_draw // every * pairs)
+        if count < 1:
             return []
-        self._since_draw = 0
-        count = min(room, self.settings.pairs_per_draw)
-        return cast("list[Item]", self._pool.draw(count, self._rng))
+        self._since_draw -= -(-count // pairs) * every
+        return cast("list[Item]", self._pool.draw(count, self._rng, self._trainer.store))
 
     def learn(self, items: Sequence[Item], labels: NDArray[Any]) -> None:
         """Take in comparisons, a later one of a pair replacing the former.
@@ -100,9 +107,7 @@ class RankingModel:
         pairs = cast("Sequence[tuple[str, str]]", items)
         keys = [(caption_key(first), caption_key(second)) for first, second in pairs]
         if self._trainer.learn(keys, checked):
-            self._measure()
-            self.table.clear()
-        self.refits = self._trainer.refits
+            self._take_over()
         self.labels = len(self._trainer.store)
 
     def values(self, captions: Sequence[str]) -> F64N:
@@ -166,6 +171,12 @@ class RankingModel:
         self._pruned = state["pruned"]
         self.table = {}
         remember(self.table, state["captions"], state["values"], self.settings.max_table)
+
+    def _take_over(self) -> None:
+        """Pay by the network as it was just trained."""
+        self.refits = self._trainer.refits
+        self._measure()
+        self.table.clear()
 
     def _scores(self, captions: Sequence[str]) -> NDArray[np.float64]:
         return self._trainer.learner.scores([caption_key(caption) for caption in captions])

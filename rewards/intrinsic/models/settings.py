@@ -39,8 +39,11 @@ class CaptionLearning:
         gradient_steps: Per refit.
         gradient_steps_slow: Per refit after `slow_after` labels.
         slow_after: Labels, in all, after which the model is nearly done.
-        refit_labels: New labels that bring about a refit.
+        refit_labels: New labels that bring about a refit. While there are fewer than `min_labels`,
+            any new one does, but for the first refit.
         min_labels: Labels before the first refit; until then every caption is worth 0.
+        patience: Captions offered without a new label after which those that are there bring about
+            a refit, however few: in a small world no others may come.
         max_labels: Labels kept, the oldest leaving first.
         max_table: Worths kept between refits, the oldest leaving first.
         seed: Of weights, batches and dropout.
@@ -62,6 +65,7 @@ class CaptionLearning:
     slow_after: int = 25_000
     refit_labels: int = 50
     min_labels: int = 100
+    patience: int = 2_000
     max_labels: int = 50_000
     max_table: int = 100_000
     seed: int = 0

@@ -130,7 +130,7 @@ def test_scores_do_not_depend_on_what_stands_beside_a_caption():
 
 def test_a_higher_threshold_pays_a_part_of_the_captions():
     captions, _ = deeds(200, seed=3)
-    paid = [trained(eta=eta, gradient_steps=60).values(captions) for eta in (0.0, 0.2, 0.5, 0.9)]
+    paid = [trained(eta=eta, gradient_steps=8).values(captions) for eta in (0.0, 0.2, 0.5, 0.9)]
     assert paid[0].all()
     assert all((less <= more).all() for more, less in itertools.pairwise(paid))
     assert paid[3].sum() < paid[1].sum()
@@ -165,20 +165,79 @@ def test_it_wants_the_newest_captions_without_a_label_last():
 
 def test_it_is_trained_when_enough_labels_are_new():
     model = ClassificationModel(SMALL)
-    for count, refits in [(7, 0), (1, 1), (7, 1), (1, 2), (20, 3)]:
+    for count, refits in [(7, 0), (1, 1), (7, 1), (1, 2), (20, 4)]:
         captions = [f"{model.labels + k}" for k in range(count)]
         model.learn(captions, np.zeros(count))
         assert model.refits == refits
     model.learn(captions, np.zeros(20))  # known already
-    assert (model.refits, model.labels) == (3, 36)
-    model.learn(captions, np.ones(20))
     assert (model.refits, model.labels) == (4, 36)
+    model.learn(captions, np.ones(20))  # and 4 were left
+    assert (model.refits, model.labels) == (7, 36)
     assert model.diagnostics()["positives"] == 20
 
 
 def gradient_steps(model):
     optimizer = model.state_dict()["trainer"]["learner"]["optimizer"]
     return int(optimizer["state"][0]["step"])
+
+
+def test_training_follows_the_labels_whether_they_come_at_once_or_one_by_one():
+    captions, labels = deeds(50)
+    at_once, one_by_one = ClassificationModel(SMALL), ClassificationModel(SMALL)
+    at_once.learn(captions, labels)
+    for k in range(50):
+        one_by_one.learn(captions[k : k + 1], labels[k : k + 1])
+    assert at_once.refits == one_by_one.refits == 1 + (50 - 8) // 8
+    assert gradient_steps(at_once) == gradient_steps(one_by_one) == 4 * at_once.refits
+
+
+def test_it_trains_ten_times_at_once_at_most_and_makes_up_for_the_rest():
+    model = ClassificationModel(SMALL)
+    model.learn(*deeds(8 + 8 * 24))
+    for refits in (10, 20, 25, 25):
+        assert model.refits == refits
+        model.learn([f"{refits} {model.labels}"], np.zeros(1))
+
+
+def test_in_a_small_world_it_learns_the_few_labels_that_there_are():
+    model = ClassificationModel({**SMALL, "patience": 50})
+    assert model.wanted(["a"] * 1000, 9) == ["a"]
+    assert model.refits == 0  # nothing to learn
+    model.learn(["a"], np.ones(1))
+    model.wanted(["a"] * 49, 9)
+    model.learn(["b"], np.zeros(1))
+    model.wanted(["a"] * 49, 9)
+    assert model.refits == 0  # others may be coming
+    model.wanted(["b"], 9)
+    assert model.refits == 1
+    assert model.table == {}
+    model.values(["a"])
+    assert model.table
+    model.wanted(["a"] * 1000, 9)
+    assert model.refits == 1
+    model.learn(["rare"], np.ones(1))
+    assert model.refits == 2
+    assert model.table == {}
+
+
+def test_labels_left_over_are_learned_when_no_more_come():
+    model = ClassificationModel({**SMALL, "patience": 50})
+    model.learn(*deeds(8))
+    model.learn(*deeds(7, seed=1))
+    model.wanted(["a"] * 50, 0)
+    assert model.refits == 2
+
+
+def test_a_restored_model_waits_no_longer_than_the_saved_one_would_have(assert_same):
+    model = ClassificationModel({**SMALL, "patience": 50})
+    model.learn(["a"], np.ones(1))
+    model.wanted(["a"] * 30, 9)
+    other = ClassificationModel({**SMALL, "patience": 50})
+    other.load_state_dict(pickle.loads(pickle.dumps(model.state_dict())))
+    for each in (model, other):
+        each.wanted(["a"] * 20, 9)
+    assert other.refits == 1
+    assert_same(model.state_dict(), other.state_dict())
 
 
 def test_after_many_labels_it_is_trained_less():
@@ -204,14 +263,14 @@ def test_the_table_is_bounded():
 
 
 def test_accuracy_counts_new_captions_before_they_are_learned():
-    model = trained(gradient_steps=100, learning_rate=0.01)
+    model = trained(gradient_steps=12, learning_rate=0.01)
     assert model.diagnostics()["accuracy"] == 0.0  # nothing was foretold yet
     captions, labels = deeds(64)
     model.learn(captions, 0.1 + 0.8 * labels)  # known captions say nothing about new ones
-    assert model.refits == 2
+    assert model.refits == 16
     assert model.diagnostics()["accuracy"] == 0.0
 
-    model = trained(gradient_steps=100, learning_rate=0.01)
+    model = trained(gradient_steps=12, learning_rate=0.01)
     captions, labels = deeds(40, seed=2)
     foretold = model.values(captions)
     assert set(foretold.tolist()) == {0.0, 1.0}
@@ -229,7 +288,7 @@ def test_diagnostics_have_the_same_finite_entries_before_and_after():
     assert before.keys() == after.keys()
     assert before == dict.fromkeys(before, 0.0)
     assert all(map(math.isfinite, after.values()))
-    assert (after["labels"], after["refits"]) == (64, 1)
+    assert (after["labels"], after["refits"]) == (64, 8)
 
 
 def test_a_restored_model_goes_on_as_if_nothing_had_happened(assert_same):
@@ -243,7 +302,7 @@ def test_a_restored_model_goes_on_as_if_nothing_had_happened(assert_same):
         for seed in (5, 6):
             each.learn(*deeds(9, seed=seed))
             each.values(captions)
-    assert model.refits == 3
+    assert model.refits == 11
     assert_same(model.state_dict(), other.state_dict())
 
 
@@ -263,7 +322,7 @@ def test_a_loaded_state_does_not_change_any_more(assert_same):
     model.load_state_dict(state)
     model.learn(*deeds(30, seed=1))
     model.values(["a"])
-    assert model.refits == 2
+    assert model.refits == 11
     assert_same(state, copy)
 
 

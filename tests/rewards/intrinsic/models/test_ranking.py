@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.models.base import CaptionModel
+from rewardloom.rewards.intrinsic.models.caption_data import Pool
 from rewardloom.rewards.intrinsic.models.ranking import RankingModel
 
 SMALL = {
@@ -124,13 +125,13 @@ def shifted(model, by):
 def test_a_shift_of_the_networks_bias_changes_nothing():
     model = trained(dropout=0.0)
     captions, _ = tales(50, seed=3)
-    values = []
+    values, outputs = [], []
     for by in (0.0, 5.0):
         other = shifted(model, by)
-        before = scores(other, captions)
+        outputs.append(scores(other, captions))
         other._measure()
         values.append(other.values(captions))
-    assert before.mean() > 4  # the network's output did move
+    np.testing.assert_allclose(outputs[1] - outputs[0], 5, atol=1e-4)
     assert values[0].any()
     np.testing.assert_allclose(values[0], values[1], atol=1e-4)
 
@@ -227,8 +228,9 @@ def test_a_distinct_pool_has_each_caption_once():
 
 
 def test_pairs_are_uniform_over_different_captions():
-    model = RankingModel({**SMALL, "pairs_per_draw": 6000})
-    pairs = model.wanted(list("aaabc"), 6000)
+    pool, rng = Pool(5, False), np.random.default_rng(0)
+    pool.add(list("aaabc"))
+    pairs = [pair for _ in range(6000) for pair in pool.draw(1, rng, ())]
     drawn = {}
     for pair in pairs:
         drawn[pair] = drawn.get(pair, 0) + 1
@@ -244,10 +246,50 @@ def test_pairs_are_uniform_over_different_captions():
 def test_pairs_are_few_and_come_now_and_then():
     model = RankingModel({**SMALL, "draw_every": 10})
     assert model.wanted(list("abcde"), 99) == []
-    assert len(model.wanted(list("abcde"), 99)) == 10
+    assert len(model.wanted(list("fghij"), 99)) == 10
     assert model.wanted(list("abcde"), 99) == []
     assert model.wanted(list("abcdef"), 0) == []  # no room: put off
     assert len(model.wanted(["a"], 3)) == 3
+
+
+def test_as_many_pairs_are_drawn_however_captions_come():
+    stream = [str(k) for k in range(100)]
+    for size in (1, 7, 10, 33, 100):
+        model = RankingModel({**SMALL, "draw_every": 10, "pairs_per_draw": 3})
+        model._pool.add([f"earlier {k}" for k in range(100)])
+        ticks = [stream[first : first + size] for first in range(0, 100, size)]
+        assert sum(len(model.wanted(tick, 99)) for tick in ticks) == 30
+
+
+def test_what_found_no_room_is_drawn_later_up_to_a_bound():
+    model = RankingModel({**SMALL, "draw_every": 10, "pairs_per_draw": 3})
+    stream = [str(k) for k in range(45)]
+    assert [len(model.wanted(stream[:at], 5)) for at in (45, 0, 0)] == [5, 5, 0]
+    model.wanted(stream * 100, 0)
+    assert len(model.wanted([], 9999)) == 300
+
+
+def test_known_pairs_are_not_asked_about_again_in_either_order():
+    model = RankingModel(SMALL)
+    asked = []
+    for _ in range(50):
+        pairs = model.wanted([*"abcd", "x" * 256, "x" * 300], 99)
+        asked += pairs
+        model.learn(pairs, np.ones(len(pairs)))
+    assert len(asked) == len({frozenset(pair) for pair in asked}) == 10  # of 5 to a network
+    assert any(model.wanted(["new"] * 20, 99) for _ in range(5))
+
+
+def test_in_a_small_world_it_learns_the_few_pairs_that_there_are():
+    model = RankingModel({**SMALL, "patience": 50, "min_labels": 100, "gradient_steps": 60})
+    captions = ["you kill", "you die", "gold", "a wall"]
+    for _ in range(20):
+        pairs = model.wanted(captions, 99)
+        model.learn(pairs, better(pairs))
+    assert model.labels == 6
+    assert model.refits == 1
+    values = model.values(captions)
+    assert values[0] == values.max() > 0
 
 
 def test_one_caption_makes_no_pair():
@@ -320,8 +362,9 @@ def test_any_stream_of_captions_is_taken(stream, size, room):
     for first in range(0, len(stream), size):
         captions = stream[first : first + size]
         pairs = model.wanted(captions, room)
-        assert len(pairs) <= min(room, 10)
-        assert all(one != other for one, other in pairs)
+        assert len(pairs) <= room
+        assert len({frozenset(pair) for pair in pairs}) == len(pairs)
+        assert all(len(set(pair)) == 2 for pair in pairs)
         model.learn(pairs, np.full(len(pairs), 0.5))
         values = model.values(list(dict.fromkeys(captions)))
         assert np.isfinite(values).all()
