@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; None takes those of the process.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "" not in sys.path:  # as python -m does, so that the user's own modules are found
+        sys.path.insert(0, "")
     command = next((word for word in arguments if not word.startswith("-")), None)
     prog = "rewardloom" if command not in COMMANDS else f"rewardloom {command}"
     try:

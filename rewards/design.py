@@ -6,6 +6,7 @@
 - `LearnedDesign`: the protocol of a design that trains a model.
 - `NoticingDesign`: the protocol of a design that starts slow work before it pays.
 - `close_design`: frees what a design holds.
+- `rewrites_truncated`: whether a design leaves episodes that a limit ended as they are.
 - `reductions`: what a design's numbers come to over an episode.
 - `needs_endings`: whether an episode that is cut without an ending loses something.
 - `episode_batch`: builds an `EpisodeBatch` from per-episode arrays.
@@ -43,6 +44,7 @@ __all__ = [
     "may_lack",
     "needs_endings",
     "reductions",
+    "rewrites_truncated",
 ]
 
 COLUMNS = frozenset({"caption", "checks", "cost", "is_success"})
@@ -271,6 +273,14 @@ def needs_endings(design: RewardDesign) -> bool:
         return False
     learns = isinstance(design, LearnedDesign) and design.memory == "model" and design.update_model
     return design.depends == "episode" or learns or getattr(design, "settles_at_end", False)
+
+
+def rewrites_truncated(design: RewardDesign) -> bool:
+    """Return whether `relabel` rewrites truncated episodes.
+
+    A design that leaves them raw says so by an attribute `rewrites_truncated`, False.
+    """
+    return getattr(design, "rewrites_truncated", True)
 
 
 def check_needs(design: RewardDesign) -> None:

@@ -28,6 +28,7 @@ from rewardloom.wrappers.plug import (
     refuse_equal_names,
     require_names,
     row_readers,
+    warn_if_only_relabels,
 )
 
 __all__ = ["DesignReward"]
@@ -93,6 +94,7 @@ class DesignReward(
         self.design_name = name
         self.design_names = (name, *design_names(env))
         self._names = require_names(design, env)
+        warn_if_only_relabels(design)
         design.bind(self._names, 1)
         self._columns = dict(columns or {})
         self._extra_names = extra_columns(design.needs)

@@ -5,12 +5,14 @@
 - `refuse_equal_names`: two designs of one stack never share a name.
 - `component_error`: the error for a component that is missing, unexpected or not finite.
 - `read_components`: one step's components from an info dict, checked.
+- `warn_if_only_relabels`: a design that pays in a training buffer only pays nothing on a plug.
 - `column_error`: the error for an info column that a design needs and a step lacks.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,7 +24,7 @@ from rewardloom.components import (
     terminal_component_names,
 )
 from rewardloom.errors import ComponentError, ConfigError
-from rewardloom.rewards.design import COLUMNS, RewardDesign, check_needs
+from rewardloom.rewards.design import COLUMNS, INFO_PREFIX, RewardDesign, check_needs
 from rewardloom.typing import ComponentNames
 from rewardloom.wrappers.batching import RowReader
 
@@ -36,6 +38,7 @@ __all__ = [
     "refuse_equal_names",
     "require_names",
     "row_readers",
+    "warn_if_only_relabels",
 ]
 
 
@@ -91,6 +94,17 @@ def row_readers(
         RowReader(observation_space, flat="flat" in needs and bool(needs & {"obs", "next_obs"})),
         RowReader(action_space, flat="flat" in needs and "action" in needs),
     )
+
+
+def warn_if_only_relabels(design: RewardDesign) -> None:
+    """Warn where a plug would pass the raw reward for ever."""
+    if design.relabels:
+        warnings.warn(
+            f"{type(design).__name__} as configured pays in a training buffer only: here the raw "
+            "reward passes unchanged. Give the design to rewardloom.baselines.plugs.attach_relabel "
+            "instead, or choose another emit= where it has one.",
+            stacklevel=4,
+        )
 
 
 def check_name(name: str) -> None:
@@ -198,8 +212,15 @@ def read_components(
 
 def column_error(column: str, design: RewardDesign, where: str) -> ConfigError:
     """Return the error for an info column that a design needs and a step lacks."""
+    key = column.removeprefix(INFO_PREFIX)
+    if column == "caption":
+        cure = (
+            "a wrapper of rewardloom.wrappers.captions gives captions to any environment, or pass "
+            "caption_fn= to IntrinsicReward, columns= to other plugs."
+        )
+    else:
+        cure = f"or pass a function (obs, info) -> {key} as columns= of the plug."
     return ConfigError(
-        f"{type(design).__name__} needs info[{column!r}], which is missing at {where}. Let the "
-        f"world give it at reset and at every step, or pass a function (obs, info) -> {column}: "
-        "caption_fn= of IntrinsicReward, columns= of the other plugs."
+        f"{type(design).__name__} needs info[{key!r}], which is missing at {where}. Let the world "
+        f"give it {'' if key != column else 'at reset and '}at every step; {cure}"
     )

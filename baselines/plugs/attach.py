@@ -71,6 +71,11 @@ def attach_relabel(
     """
     if not isinstance(model, BaseAlgorithm):
         raise ConfigError(f"attach_relabel takes an SB3 model, got {type(model).__name__}.")
+    if isinstance(design, type) or not isinstance(design, RewardDesign):
+        raise ConfigError(
+            "attach_relabel takes a reward design such as rewardloom.rewards.RedistributeDesign"
+            f"(...), got {design!r}. A wrapper has its design in .design."
+        )
     env = model.env
     if env is None:
         raise ConfigError("attach_relabel needs a model with environments; call set_env first.")

@@ -19,7 +19,7 @@ from stable_baselines3.common.logger import Logger
 
 from rewardloom.baselines.plugs.record import Spans, TickRecorder
 from rewardloom.errors import RunError
-from rewardloom.rewards.design import RewardDesign
+from rewardloom.rewards.design import RewardDesign, rewrites_truncated
 
 __all__ = ["OnPolicyRelabeller", "relabelling_rollout_buffer"]
 
@@ -133,6 +133,8 @@ class OnPolicyRelabeller:
         if len(spans.slots):
             episodes = recorder.gather(spans)
             counts = rows_alone | ((spans.firsts >= since) & ~episodes.failed)
+            if not rewrites_truncated(design):
+                counts &= episodes.terminated | ~episodes.truncated
             self._write(new, spans, design.relabel(episodes), counts, since)
         return new
 
@@ -149,10 +151,15 @@ class OnPolicyRelabeller:
     def _warn_if_low(self) -> None:
         if self.whole_episode_share < _LOW_SHARE and not self._warned:
             self._warned = True
+            cure = "Use a larger n_steps, best a multiple of the episode's length."
+            if not rewrites_truncated(self.design):
+                cure += (
+                    " Episodes that a time limit ends stay raw too: give the design "
+                    'on_truncation="bootstrap" or "settle" to rewrite them.'
+                )
             warnings.warn(
                 f"Only {self.whole_episode_share:.0%} of the rollout's steps lie in whole "
-                f"episodes; {type(self.design).__name__} leaves the rest raw. Use a larger "
-                "n_steps, best a multiple of the episode's length.",
+                f"episodes that {type(self.design).__name__} rewrites; the rest stays raw. {cure}",
                 stacklevel=2,
             )
 

@@ -17,7 +17,7 @@ from rewardloom.baselines.plugs.infos import (
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import RewardDesign, StepBatch, close_design
 from rewardloom.typing import F64N, BoolN
-from rewardloom.wrappers.plug import refuse_equal_names
+from rewardloom.wrappers.plug import refuse_equal_names, warn_if_only_relabels
 
 __all__ = ["DesignVecReward"]
 
@@ -69,6 +69,7 @@ class DesignVecReward(VecEnvWrapper):
         self.design = design
         self.design_name = name
         self._reader = InfoReader(design, venv, columns)
+        warn_if_only_relabels(design)
         design.bind(self._reader.names, self.num_envs)
         self._raw_returns = np.zeros(self.num_envs)
         self._actions: Any = None

@@ -78,6 +78,7 @@ class GateDesign:
         self.max_length = _check_max_length(max_length)
         self.on_truncation = on_truncation
         self.settles_truncation = check_on_truncation(on_truncation)
+        self.rewrites_truncated = self.settles_truncation
         self.depends: Depends = "step" if emit == "causal" else "episode"
         self.relabels = emit == "relabel"
         self.bind(tuple(dict.fromkeys(n for level in self.levels for n in level.components)), 0)

@@ -122,6 +122,7 @@ class RedistributeDesign:
         self.depends: Depends = "step" if self.emit == "causal" else "episode"
         if self._kind == "rate" and self.preserve == "none":
             self.depends = "row"
+        self.rewrites_truncated = on_truncation != "raw" or self.depends != "episode"
         # a potential belongs to the state at the limit, from which the learner bootstraps
         self._closes_truncation = on_truncation == "settle" or (
             on_truncation == "bootstrap" and self._kind != "potential"

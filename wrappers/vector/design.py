@@ -26,6 +26,7 @@ from rewardloom.wrappers.plug import (
     refuse_equal_names,
     require_names,
     row_readers,
+    warn_if_only_relabels,
 )
 from rewardloom.wrappers.vector.infos import (
     carried_column,
@@ -86,6 +87,7 @@ class DesignReward(gym.vector.VectorWrapper):
         self.design_name = name
         self._mode = mode
         self._names = require_names(design, env)
+        warn_if_only_relabels(design)
         design.bind(self._names, self.num_envs)
         self._columns = dict(columns or {})
         self._extra_names = extra_columns(design.needs)
