@@ -137,12 +137,13 @@ class Asking:
         checks.close(self.annotator)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the model's state and who annotated."""
+        """Return what model, queue and annotator remember, and who annotated."""
         return {
             "model": self.model.state_dict(),
             "annotator": self.annotator.name,
             "version": self.annotator.version,
             "labeler": self._labeler.state_dict(),
+            "answers": checks.state_of(self.annotator),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -161,6 +162,7 @@ class Asking:
             )
         self.model.load_state_dict(state["model"])
         self._labeler.load_state_dict(state["labeler"])
+        checks.restore(self.annotator, state["answers"])
 
     def _learn(self) -> None:
         self.model.learn(*self._labeler.collect())

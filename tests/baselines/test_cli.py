@@ -131,3 +131,20 @@ def test_a_world_says_what_it_needs():
     assert row.components
     assert set(row.terminal) <= set(row.components)
     assert row.needs.startswith("nle")
+
+
+def test_modules_in_the_folder_of_the_user_are_found(tmp_path):
+    """As `compare` finds them, whose runs are started with python -m."""
+    (tmp_path / "courier.py").write_text("")
+    code = "import sys; from rewardloom.baselines.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-P", "-c", code] if sys.version_info >= (3, 11) else None
+    if command is None:
+        pytest.skip("python -P, which leaves the folder out as a console script does, is of 3.11")
+    done = subprocess.run(
+        [*command, "train", "courier:Courier-v0", "--steps", "8", "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "Courier" in done.stderr
+    assert "no module" not in done.stderr

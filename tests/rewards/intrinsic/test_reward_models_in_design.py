@@ -179,3 +179,22 @@ def test_silent_annotators_leave_a_network_without_labels():
     assert design.refits == 0
     assert design.diagnostics()["given_up"] == len(CAPTIONS)
     assert len(design.annotator.asked) == 2 * len(CAPTIONS)
+
+
+def test_what_a_shuffle_promised_for_good_is_kept_by_a_checkpoint():
+    def shuffled():
+        return made("retrieval", annotator={"annotator": "shuffled", "of": "lexicon"}, goal="gold")
+
+    whole, cut = shuffled(), shuffled()
+    batches = list(stream(40))
+    for batch in batches[:20]:
+        whole.step(batch)
+        cut.step(batch)
+    again = shuffled()
+    again.load_state_dict(pickle.loads(pickle.dumps(cut.state_dict())))
+    for batch in batches[20:]:
+        whole.step(batch)
+        again.step(batch)
+    assert again.model.table == whole.model.table
+    rest = [f"a new caption, number {n}" for n in range(30)]
+    assert again.annotator.label(rest).tolist() == whole.annotator.label(rest).tolist()
