@@ -6,9 +6,15 @@ import gzip
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rewardloom.envs.branching.instances import check_relaxation, read_instances, read_model
+from rewardloom.envs.branching.instances import (
+    check_relaxation,
+    generate,
+    read_instances,
+    read_model,
+)
 from rewardloom.errors import ConfigError
 
 GOOD = "maximize\n 3 x + 2 y\nsubject to\n c: 2 x + 2 y <= 3\nbinary\n x y\nend\n"
@@ -110,14 +116,50 @@ def test_places_without_instances_are_refused(tmp_path):
 DATA = Path(os.environ.get("REWARDLOOM_TEST_DATA", "")) / "milp"
 
 
-@pytest.mark.skipif(
+foreign = pytest.mark.skipif(
     not os.environ.get("REWARDLOOM_TEST_DATA") or not DATA.is_dir(),
     reason="REWARDLOOM_TEST_DATA names no folder with milp/, instances by another author",
 )
+
+
+@foreign
 def test_instances_by_another_author_load():
     files = read_instances(DATA)
     assert len(files) == 15
     for file in files:
         model = read_model(file, relaxation=file.name.endswith("_1.lp.gz"))
-        assert model.getNVars() >= 500
+        assert model.getNBinVars() == model.getNVars() >= 500
         model.free()
+
+
+@foreign
+@pytest.mark.parametrize(
+    ("prefix", "family", "size", "spread"),
+    [
+        ("set_covering", "set_cover", "train", 0.0),
+        ("combinatorial_auction", "combinatorial_auction", "train", 0.1),
+        ("ucfl", "facility_location", "transfer", 0.0),
+        ("maximum_independent_set", "independent_set", "train", 0.01),
+        ("knapsack", "multiple_knapsack", "train", 0.0),
+    ],
+)
+def test_ours_are_as_large_as_those_of_another_author(prefix, family, size, spread):
+    """Equal variables, rows and coefficients; where rows depend on chance, within `spread`."""
+    model = read_model(next(DATA.glob(f"{prefix}*_1.lp.gz")), relaxation=False)
+    rows = model.getConss()
+    theirs = [len(rows), sum(len(model.getValsLinear(row)) for row in rows)]
+    program = generate(family, np.random.default_rng(0), size=size)
+    assert program.num_variables == model.getNVars()
+    assert program.sense == model.getObjectiveSense()
+    assert [program.num_rows, len(program.data)] == pytest.approx(theirs, rel=spread)
+    model.free()
+
+
+@foreign
+def test_the_optimum_of_a_subset_sum_by_another_author_fills_every_knapsack():
+    model = read_model(next(DATA.glob("knapsack*_2.lp.gz")), relaxation=False)
+    capacity = sum(model.getRhs(row) for row in model.getConss()[:6])
+    model.optimize()
+    assert model.getStatus() == "optimal"
+    assert model.getObjVal() == pytest.approx(capacity)
+    model.free()
