@@ -27,6 +27,6 @@ from rewardloom.rewards.intrinsic.annotators.protocol import Annotator as Annota
 from rewardloom.rewards.intrinsic.annotators.protocol import Comparer as Comparer
 from rewardloom.rewards.intrinsic.annotators.rules import lexicon_goals as lexicon_goals
 from rewardloom.rewards.intrinsic.annotators.rules import lexicon_rules as lexicon_rules
+from rewardloom.rewards.intrinsic.annotators.shuffled import ShuffledAnnotator as ShuffledAnnotator
 from rewardloom.rewards.intrinsic.annotators.stand_ins import CallableAnnotator as CallableAnnotator
 from rewardloom.rewards.intrinsic.annotators.stand_ins import NoisyAnnotator as NoisyAnnotator
-from rewardloom.rewards.intrinsic.annotators.stand_ins import ShuffledAnnotator as ShuffledAnnotator

@@ -14,7 +14,8 @@ from rewardloom.rewards.intrinsic.annotators.goals import GoalLike, read_goal
 from rewardloom.rewards.intrinsic.annotators.lexicon import LexiconAnnotator, Rules
 from rewardloom.rewards.intrinsic.annotators.openai import OpenAIAnnotator
 from rewardloom.rewards.intrinsic.annotators.protocol import Annotator
-from rewardloom.rewards.intrinsic.annotators.stand_ins import NoisyAnnotator, ShuffledAnnotator
+from rewardloom.rewards.intrinsic.annotators.shuffled import ShuffledAnnotator
+from rewardloom.rewards.intrinsic.annotators.stand_ins import NoisyAnnotator
 
 __all__ = ["make_annotator"]
 

@@ -22,7 +22,7 @@ from rewardloom.rewards.intrinsic.annotators import (
     NoisyAnnotator,
     ShuffledAnnotator,
     checks,
-    stand_ins,
+    shuffled,
 )
 
 MANY = [f"caption {number}" for number in range(4000)]
@@ -169,19 +169,19 @@ def test_latency_is_waited_for_once_a_call_and_close_ends_it():
     again.join(2)
 
 
-def shuffled(captions, seed=0, **kwargs):
+def mixed(captions, seed=0, **kwargs):
     return ShuffledAnnotator(Numbers(), seed, **kwargs).label(captions)
 
 
 def test_shuffling_keeps_the_share_of_helpful_captions():
     for seed in range(3):
-        assert shuffled(MANY, seed).mean() == pytest.approx(0.25, abs=0.012)
+        assert mixed(MANY, seed).mean() == pytest.approx(0.25, abs=0.012)
 
 
 def test_shuffling_destroys_the_pairing():
     plain = Numbers().label(MANY)
     for seed in range(3):
-        assert abs(np.corrcoef(plain, shuffled(MANY, seed))[0, 1]) < 0.06
+        assert abs(np.corrcoef(plain, mixed(MANY, seed))[0, 1]) < 0.06
 
 
 def test_shuffling_destroys_it_where_neighbors_share_their_label():
@@ -208,11 +208,11 @@ def test_a_caption_keeps_its_label_for_good():
 
 
 def test_labels_depend_on_the_order_and_the_seed_not_on_the_batches():
-    whole = shuffled(MANY[:300], 5)
+    whole = mixed(MANY[:300], 5)
     annotator = ShuffledAnnotator(Numbers(), 5)
     parts = [annotator.label(MANY[i : min(i + 7, 300)]) for i in range(0, 300, 7)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    assert not np.array_equal(shuffled(MANY[:300], 6), whole)
+    assert not np.array_equal(mixed(MANY[:300], 6), whole)
 
 
 def test_comparisons_are_between_the_partners():
@@ -318,7 +318,7 @@ def test_no_answer_of_the_partner_is_no_answer():
 
 
 def test_partners_are_forgotten_before_memory_is_full(monkeypatch):
-    monkeypatch.setattr(stand_ins, "_MOST_PARTNERS", 100)
+    monkeypatch.setattr(shuffled, "_MOST_PARTNERS", 100)
     annotator = ShuffledAnnotator(Numbers())
     annotator.label(MANY)
     assert len(annotator._partners) == 100
