@@ -43,6 +43,10 @@ def combinatorial_auction(
     common values total at least half of the bundle's. A bundle without a positive price is not
     bid.
 
+    The widely used benchmark files of 100 items and 500 bids have less even demand (an item is
+    named by 1 to 57 of the bids there, by 11 to 44 here), and bounds of their relaxations that are
+    about 7 % lower.
+
     Args:
         rng: Where every random number comes from.
         num_items: Items for sale, at least 2.
