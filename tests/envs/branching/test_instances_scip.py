@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyscipopt import Model
 
 from rewardloom.envs.branching.instances import FAMILIES, MilpInstance, generate, read_model
 from rewardloom.envs.branching.settings import SearchSettings
-from rewardloom.errors import ConfigError
+from rewardloom.errors import ConfigError, MissingDependency
 
 SMALL = {
     "set_cover": {"num_rows": 6, "num_columns": 10, "density": 0.5},
@@ -126,6 +127,13 @@ def test_the_arrays_are_copies_and_read_only():
     assert program.objective[0] == 3.0
     with pytest.raises(ValueError, match="read-only"):
         program.objective[0] = 1.0
+
+
+def test_without_pyscipopt_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyscipopt", None)
+    program = small("micro")  # drawing needs numpy alone
+    with pytest.raises(MissingDependency, match=r'pip install "rewardloom\[milp\]"'):
+        program.to_model()
 
 
 @pytest.mark.parametrize("seed", [4, 5])
