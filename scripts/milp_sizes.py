@@ -35,7 +35,7 @@ def search(family, size, preset, rule, seed, time_limit):
 
 def main():
     """Print one row for each family, size and preset."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measure the search trees of the named sizes.")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--sizes", nargs="+", default=["tiny"])
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["light", "gasse"])
