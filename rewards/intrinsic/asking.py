@@ -85,7 +85,9 @@ class Asking:
         else:
             self._labeler = ImmediateLabeler(source, max_tries=max_tries)
         self._pairs = model.annotates == "pairs"
-        self._most_pairs = 2 * batch_size
+        self._learns = not isinstance(model, RetrievalModel)
+        # ONI draws no more pairs while two calls' worth of them wait
+        self._most_pairs = 2 * batch_size if asynchronous else self._labeler.room
 
     def worth(
         self, captions: list[str], *, ask: bool, learn: bool
@@ -105,6 +107,8 @@ class Asking:
         if ask and None in known and not self._pairs:
             self.notice([c for c, value in zip(captions, known, strict=True) if value is None])
             known = self._known(captions)
+        elif ask and self._learns and not self._pairs:
+            self.model.wanted(captions, 0)  # it counts how long nothing new has come
         if None not in known:
             return known, [1.0] * len(captions)  # pyright: ignore[reportReturnType] (no None in it)
         missing = dict.fromkeys(c for c, v in zip(captions, known, strict=True) if v is None)
