@@ -154,8 +154,8 @@ class OnPolicyRelabeller:
             cure = "Use a larger n_steps, best a multiple of the episode's length."
             if not rewrites_truncated(self.design):
                 cure += (
-                    " Episodes that a time limit ends stay raw too: give the design "
-                    'on_truncation="bootstrap" or "settle" to rewrite them.'
+                    " Episodes that a time limit ends stay raw too, unless the design's "
+                    "on_truncation= says otherwise."
                 )
             warnings.warn(
                 f"Only {self.whole_episode_share:.0%} of the rollout's steps lie in whole "

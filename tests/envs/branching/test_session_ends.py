@@ -173,6 +173,15 @@ def test_a_limit_of_time_acts_during_the_root(limit):
     assert not session.result.solved
 
 
+@pytest.fixture
+def _ctrl_c_raises():
+    """A shell starts what runs in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_raises")
 @pytest.mark.parametrize("build", [slow_root, long_lp])
 def test_ctrl_c_during_the_root_ends_the_search_and_reaches_the_caller(build):
     session = BranchingSession(build(), SearchSettings(preset="gasse", seed=1))
@@ -185,6 +194,7 @@ def test_ctrl_c_during_the_root_ends_the_search_and_reaches_the_caller(build):
     timer.join()
 
 
+@pytest.mark.usefixtures("_ctrl_c_raises")
 def test_ctrl_c_reaches_the_caller_of_a_policy_inside_scip():
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()

@@ -46,11 +46,14 @@ EVIDENCE = ROOT / "examples" / "evidence"
 
 @pytest.mark.parametrize("name", ["intrinsic_minigrid", "intrinsic_key_corridor"])
 def test_the_comparisons_are_configurations_with_controls_that_shuffle_all_captions(name):
-    settings = json.loads((EVIDENCE / f"{name}.json").read_text())
-    arms = CompareConfig.from_dict(settings).arms
+    arms = {}
+    for path in sorted(EVIDENCE.glob(f"{name}*.json")):
+        settings = json.loads(path.read_text())
+        CompareConfig.from_dict(settings)
+        arms |= settings["arms"]
     assert {"extrinsic", "intrinsic", "any-caption"} <= set(arms)
     controls = [arm for arm in arms if arm.startswith("shuffled")]
-    known = [set(settings["arms"][arm][0]["annotator"]["captions"]) for arm in controls]
+    known = [set(arms[arm][0]["annotator"]["captions"]) for arm in controls]
     assert len(known) == 3
     assert known[0] == known[1] == known[2]
     heard = captions_of_random_play(settings["world"].split(":")[1])
