@@ -105,8 +105,9 @@ class Asking:
             self._learn()
         known = self._known(captions)
         if ask and None in known and not self._pairs:
-            self.notice([c for c, value in zip(captions, known, strict=True) if value is None])
-            known = self._known(captions)
+            unknown = [c for c, value in zip(captions, known, strict=True) if value is None]
+            if self.notice(unknown):
+                known = self._known(captions)
         elif ask and self._learns and not self._pairs:
             self.model.wanted(captions, 0)  # it counts how long nothing new has come
         if None not in known:
@@ -118,15 +119,16 @@ class Asking:
         filled = [found[c] if v is None else v for c, v in zip(captions, known, strict=True)]
         return filled, [float(c in table) for c in captions]
 
-    def notice(self, captions: list[str]) -> None:
-        """Give captions to the annotator, and learn from the answers that are there."""
+    def notice(self, captions: list[str]) -> bool:
+        """Give captions to the annotator; return whether answers were there to learn from."""
         _check_texts(captions)
         labeler, room = self._labeler, len(captions)
         if self._pairs:
             room = max(0, min(labeler.room, self._most_pairs - labeler.pending))
         labeler.submit(self.model.wanted(captions, room))  # nothing too: it may have to restart
-        if labeler.arrived:
+        if arrived := labeler.arrived:
             self._learn()
+        return arrived
 
     def diagnostics(self) -> dict[str, float]:
         """Return what the model, the queue and the annotator say of themselves."""
