@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardloom.rewards.intrinsic.labeling import Source, Tries, check_positive
+from rewardloom.rewards.intrinsic.labeling import Source, Tries
 from rewardloom.rewards.intrinsic.models.base import Item
+from rewardloom.rewards.numbers import check_integer
 
 __all__ = ["BackgroundLabeler"]
 
@@ -50,9 +51,9 @@ class BackgroundLabeler:
     ):
         self._source = source
         self._sizes = (
-            check_positive("batch_size", batch_size),
-            check_positive("max_pending", max_pending),
-            check_positive("max_tries", max_tries),
+            check_integer("batch_size", batch_size),
+            check_integer("max_pending", max_pending),
+            check_integer("max_tries", max_tries),
         )
         self._reset()
 

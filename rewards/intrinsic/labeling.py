@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardloom.errors import ConfigError
+from rewardloom.rewards.intrinsic.annotators.checks import checked_answers
 from rewardloom.rewards.intrinsic.models.base import Item
+from rewardloom.rewards.numbers import check_integer
 
-__all__ = ["Ask", "ImmediateLabeler", "Labeler", "Source", "Tries", "check_positive"]
+__all__ = ["Ask", "ImmediateLabeler", "Labeler", "Source", "Tries"]
 
 Ask: TypeAlias = Callable[[Sequence[Any]], NDArray[Any]]
 """`Annotator.label` or `Comparer.compare`: one number in [0, 1] or NaN per item."""
@@ -55,14 +56,7 @@ class Source(NamedTuple):
         Raises:
             ConfigError: there is not one number in [0, 1] or NaN for each item.
         """
-        labels = np.asarray(self.ask(items), np.float64)
-        in_range = (labels >= 0) & (labels <= 1) | np.isnan(labels)
-        if labels.shape != (len(items),) or not in_range.all():
-            raise ConfigError(
-                f"Annotator {self.name!r} must return a number in [0, 1] or NaN for each of "
-                f"{len(items)} items, got {labels!r}."
-            )
-        return labels
+        return checked_answers(self.name, self.ask(items), len(items))
 
 
 class Labeler(Protocol):
@@ -163,7 +157,7 @@ class ImmediateLabeler:
 
     def __init__(self, source: Source, *, max_tries: int = 3):
         self._source = source
-        self._tries = Tries(check_positive("max_tries", max_tries))
+        self._tries = Tries(check_integer("max_tries", max_tries))
         self._done: dict[Item, float] = {}
         self._answered = 0
         self.room = 1_000_000
@@ -213,10 +207,3 @@ class ImmediateLabeler:
         """Restore what `state_dict` returned."""
         self._answered = state["answered"]
         self._tries.load_state_dict(state["tries"])
-
-
-def check_positive(name: str, value: Any) -> int:
-    """Return `value`, or raise `ConfigError` if it is no integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name} must be an integer >= 1, got {value!r}.")
-    return value

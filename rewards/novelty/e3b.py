@@ -9,7 +9,8 @@ import numpy as np
 from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.episodic import EllipticalMemory
 from rewardloom.rewards.novelty.learner import Rows
-from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning, check_number
+from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning
+from rewardloom.rewards.numbers import check_number
 from rewardloom.typing import F64N
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from rewardloom.rewards.novelty.base import NoveltyDesign
 from rewardloom.rewards.novelty.episodic import NearestMemory
 from rewardloom.rewards.novelty.learner import Rows
 from rewardloom.rewards.novelty.running import FadingMoments
-from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning, check_count, check_number
-from rewardloom.rewards.numbers import at_least_zero
+from rewardloom.rewards.novelty.settings import Learning, NoveltyLearning, check_count
+from rewardloom.rewards.numbers import at_least_zero, check_number
 from rewardloom.typing import F64N
 
 if TYPE_CHECKING:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from rewardloom.errors import ConfigError, refuse_unknown
-from rewardloom.rewards.numbers import is_integer, is_number
+from rewardloom.rewards.numbers import check_number, is_integer
 
 __all__ = [
     "Learning",
     "NoveltyLearning",
     "check_count",
     "check_flag",
-    "check_number",
     "plain_learning",
     "read_learning",
 ]
@@ -88,16 +86,6 @@ def read_learning(value: Learning) -> NoveltyLearning:
     fields = [field.name for field in dataclasses.fields(NoveltyLearning)]
     refuse_unknown(value or {}, fields, kind="field", where="of learning")
     return NoveltyLearning(**(value or {}))
-
-
-def check_number(
-    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf
-) -> float:
-    """Return a finite number that is greater than `above` and at least `least`, or raise."""
-    if not is_number(value) or not math.isfinite(value) or value <= above or value < least:
-        bound = f"> {above:g}" if above > -math.inf else f">= {least:g}"
-        raise ConfigError(f"{name} must be a finite number {bound}, got {value!r}.")
-    return float(value)
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.learning.device import check_device
 from rewardloom.rewards.learning.store import input_needs
+from rewardloom.rewards.numbers import check_number
 from rewardloom.rewards.redistribute import payers
 from rewardloom.rewards.redistribute.learner import Learner
 from rewardloom.rewards.redistribute.return_range import ReturnRange
-from rewardloom.rewards.redistribute.settings import Learning, as_learning, check_number
+from rewardloom.rewards.redistribute.settings import Learning, as_learning
 
 __all__ = ["build_mode"]
 
@@ -60,7 +61,7 @@ def build_mode(
     if mode == "difference":
         return payers.DifferencePayer(column), None
     if mode == "potential":
-        gamma = check_number("gamma", _given(options["gamma"], 1.0), above=0.0, high=1.0)
+        gamma = check_number("gamma", _given(options["gamma"], 1.0), above=0.0, most=1.0)
         return payers.PotentialPayer(column, gamma), None
     return payers.UniformPayer(), None
 

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, StepBatch
+from rewardloom.rewards.numbers import check_integer, check_number
 from rewardloom.rewards.open_steps import OpenSteps
 from rewardloom.rewards.ragged import episode_sums
 from rewardloom.rewards.redistribute.build import build_mode
 from rewardloom.rewards.redistribute.scores import blend, evenly, settle
 from rewardloom.rewards.redistribute.settings import (
     Learning,
-    check_anneal_steps,
     check_emit,
-    check_number,
     check_options,
     check_preserve,
     check_truncation,
@@ -109,8 +108,8 @@ class RedistributeDesign:
         chosen = check_options(mode, options)
         self.mode = mode
         self.emit = check_emit(mode, emit)
-        self.beta = check_number("beta", beta, low=0.0, high=1.0)
-        self.anneal_steps = check_anneal_steps(anneal_steps)
+        self.beta = check_number("beta", beta, least=0.0, most=1.0)
+        self.anneal_steps = check_integer("anneal_steps", anneal_steps, least=0)
         self.preserve = check_preserve(mode, preserve)
         self.on_truncation = check_truncation(on_truncation)
         self._kind = chosen.kind

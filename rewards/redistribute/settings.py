@@ -8,14 +8,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
 from rewardloom.rewards.design import Memory
 from rewardloom.rewards.learning.store import check_inputs
-from rewardloom.rewards.numbers import is_integer, is_number
+from rewardloom.rewards.numbers import check_integer, check_number
 
 __all__ = ["MODES", "Learning", "Mode", "check_options", "check_truncation"]
 
@@ -124,13 +123,11 @@ class Learning:
         ):
             counts[name] = getattr(self, name)
         for name, value in counts.items():
-            if not is_integer(value) or value < 1:
-                raise ConfigError(f"{name} must be an integer >= 1, got {value!r}.")
+            check_integer(name, value)
         if self.unbiased and self.subset < 2:
             raise ConfigError("unbiased=True needs subset >= 2: one step has no variance.")
         check_number("learning_rate", self.learning_rate, above=0.0)
-        if not is_integer(self.seed) or self.seed < 0:
-            raise ConfigError(f"seed must be an integer >= 0, got {self.seed!r}.")
+        check_integer("seed", self.seed, least=0)
 
     def to_config(self) -> dict[str, Any]:
         """Return the fields as JSON knows them."""
@@ -219,31 +216,3 @@ def check_truncation(value: str) -> str:
     if value not in _TRUNCATION:
         raise ConfigError(unknown_name("on_truncation", value, _TRUNCATION))
     return value
-
-
-def check_number(
-    name: str,
-    value: Any,
-    *,
-    above: float = -math.inf,
-    low: float = -math.inf,
-    high: float = math.inf,
-) -> float:
-    """Return a finite number in (above, high] and [low, high], or raise `ConfigError`."""
-    if (
-        not is_number(value)
-        or not math.isfinite(value)
-        or value <= above
-        or not low <= value <= high
-    ):
-        bounds = f"> {above:g}" if above > -math.inf else f">= {low:g}"
-        limit = f" and <= {high:g}" if high < math.inf else ""
-        raise ConfigError(f"{name} must be a number {bounds}{limit}, got {value!r}.")
-    return float(value)
-
-
-def check_anneal_steps(value: Any) -> int:
-    """Return a number of steps, 0 for no annealing."""
-    if not is_integer(value) or value < 0:
-        raise ConfigError(f"anneal_steps must be an integer >= 0, got {value!r}.")
-    return int(value)

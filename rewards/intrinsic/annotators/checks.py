@@ -83,8 +83,8 @@ def checked_answers(name: str, answers: Any, count: int) -> F64N:
     in_range = ((values >= 0) & (values <= 1)) | np.isnan(values)
     if values.shape != (count,) or not in_range.all():
         raise ConfigError(
-            f"Annotator {name!r} must return a number in [0, 1], or NaN for none, for each of "
-            f"{count} items, got {answers!r}."
+            f"Annotator {name!r} must return a number in [0, 1] or NaN for each of {count} items, "
+            f"got {answers!r}."
         )
     return values
 

@@ -19,7 +19,7 @@ from rewardloom.rewards.intrinsic.annotators.chat_client import ChatClient
 from rewardloom.rewards.intrinsic.annotators.chat_job import Outcome
 from rewardloom.rewards.intrinsic.annotators.goals import GoalLike, read_goal
 from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL, UNHELPFUL
-from rewardloom.rewards.numbers import at_least_zero, is_integer
+from rewardloom.rewards.numbers import at_least_zero, check_integer
 from rewardloom.typing import F64N
 
 __all__ = ["OpenAIAnnotator"]
@@ -99,14 +99,14 @@ class OpenAIAnnotator:
         )
         self.goal, self.model = read_goal(goal), model
         self._extra = _body_fields(extra_body)
-        self._max_tokens = _at_least("max_tokens", max_tokens, 1)
+        self._max_tokens = check_integer("max_tokens", max_tokens)
         self._soft = soft
         self._client = ChatClient(
             base_url,
             api_key=_checked_key(api_key),
             timeout=_positive("timeout", timeout),
-            max_retries=_at_least("max_retries", max_retries, 0),
-            concurrency=_at_least("concurrency", concurrency, 1),
+            max_retries=check_integer("max_retries", max_retries, least=0),
+            concurrency=check_integer("concurrency", concurrency),
             backoff=_positive("backoff", backoff),
         )
         self._logprobs_served, self._told = True, False
@@ -263,9 +263,3 @@ def _positive(name: str, value: Any) -> float:
     if number == 0:
         raise ConfigError(f"{name} must be more than 0.")
     return number
-
-
-def _at_least(name: str, value: Any, least: int) -> int:
-    if not is_integer(value) or value < least:
-        raise ConfigError(f"{name} must be an integer >= {least}, got {value!r}.")
-    return int(value)

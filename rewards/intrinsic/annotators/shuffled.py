@@ -11,8 +11,9 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.annotators import checks
-from rewardloom.rewards.intrinsic.annotators.chances import chances, checked_seed
+from rewardloom.rewards.intrinsic.annotators.chances import chances
 from rewardloom.rewards.intrinsic.annotators.protocol import Annotator
+from rewardloom.rewards.numbers import check_integer
 from rewardloom.typing import F64N
 
 __all__ = ["ShuffledAnnotator"]
@@ -57,7 +58,7 @@ class ShuffledAnnotator:
 
     def __init__(self, base: Annotator, seed: int = 0, captions: Sequence[str] | None = None):
         self.base = checks.check_annotator(base)
-        self.seed = checked_seed(seed)
+        self.seed = check_integer("seed", seed, least=0)
         self.name = f"shuffled:{base.name}"
         self.version = f"{base.version} seed={seed}"
         self._random = np.random.default_rng(seed)

@@ -14,9 +14,9 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.annotators import checks
-from rewardloom.rewards.intrinsic.annotators.chances import chances, checked_seed
+from rewardloom.rewards.intrinsic.annotators.chances import chances
 from rewardloom.rewards.intrinsic.annotators.protocol import NO_LABEL, Annotator
-from rewardloom.rewards.numbers import at_least_zero, is_number
+from rewardloom.rewards.numbers import at_least_zero, check_integer, is_number
 from rewardloom.typing import F64N
 
 __all__ = ["CallableAnnotator", "NoisyAnnotator"]
@@ -106,7 +106,7 @@ class NoisyAnnotator:
         self.base = checks.check_annotator(base)
         self.flip, self.drop = _share("flip", flip), _share("drop", drop)
         self.latency = at_least_zero("latency", latency)
-        self.seed = checked_seed(seed)
+        self.seed = check_integer("seed", seed, least=0)
         self.name = f"noisy:{base.name}"
         self.version = f"{base.version} flip={flip} drop={drop} seed={seed}"
         self._waiting = threading.Event()

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardloom.errors import ConfigError
 from rewardloom.rewards.intrinsic.models.base import Item
+from rewardloom.rewards.numbers import check_integer
 from rewardloom.typing import F64N
 
 __all__ = ["RetrievalModel"]
@@ -36,9 +36,7 @@ class RetrievalModel:
     refits = 0
 
     def __init__(self, *, capacity: int = 1_000_000):
-        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
-            raise ConfigError(f"capacity must be an integer >= 1, got {capacity!r}.")
-        self.capacity = capacity
+        self.capacity = check_integer("capacity", capacity)
         self.table: dict[str, float] = {}
 
     @property

@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from rewardloom.errors import ConfigError, refuse_unknown
 from rewardloom.rewards.learning.device import check_device
-from rewardloom.rewards.numbers import is_integer, is_number
+from rewardloom.rewards.numbers import check_integer, check_number
 
 __all__ = ["CaptionLearning", "ClassificationSettings", "RankingSettings", "read_settings"]
 
@@ -78,10 +77,11 @@ class CaptionLearning:
                 raise ConfigError(f"{name} must list at least one width, got {widths!r}.")
             object.__setattr__(self, name, tuple(widths))
             for width in widths:
-                _check_count(name, width)
+                check_integer(name, width)
         for field in dataclasses.fields(self):
             if field.type == "int":
-                _check_count(field.name, getattr(self, field.name), low=int(field.name != "seed"))
+                least = 0 if field.name == "seed" else 1
+                check_integer(field.name, getattr(self, field.name), least=least)
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel must be odd, got {self.kernel}.")
         if self.max_labels < self.min_labels:
@@ -89,8 +89,8 @@ class CaptionLearning:
                 f"max_labels={self.max_labels} is below min_labels={self.min_labels}, so that "
                 "the model would never be trained."
             )
-        _check_number("learning_rate", self.learning_rate, above=0.0)
-        _check_number("dropout", self.dropout)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_number("dropout", self.dropout)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout!r}.")
         check_device(self.device)
@@ -109,7 +109,7 @@ class ClassificationSettings(CaptionLearning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_number("eta", self.eta)
+        check_number("eta", self.eta)
         if not 0 <= self.eta < 1:
             raise ConfigError(f"eta must be in [0, 1), got {self.eta!r}.")
 
@@ -137,7 +137,7 @@ class RankingSettings(CaptionLearning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_number("eps", self.eps)
+        check_number("eps", self.eps)
         if not isinstance(self.distinct, bool):
             raise ConfigError(f"distinct must be True or False, got {self.distinct!r}.")
         if self.max_pool < 2:
@@ -161,14 +161,3 @@ def read_settings(kind: type[Settings], value: Settings | Mapping[str, Any] | No
     fields = [field.name for field in dataclasses.fields(kind)]
     refuse_unknown(value or {}, fields, kind="field", where=f"in {kind.__name__}")
     return kind(**(value or {}))
-
-
-def _check_count(name: str, value: Any, low: int = 1) -> None:
-    if not is_integer(value) or value < low:
-        raise ConfigError(f"{name} must be an integer >= {low}, got {value!r}.")
-
-
-def _check_number(name: str, value: Any, above: float = -math.inf) -> None:
-    if not is_number(value) or not math.isfinite(value) or value <= above:
-        bound = f" above {above:g}" if above > -math.inf else ""
-        raise ConfigError(f"{name} must be a finite number{bound}, got {value!r}.")
