@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rewardloom.rewards.design import EpisodeBatch
 from rewardloom.typing import F64T, I64E1, BoolE, BoolN
@@ -18,6 +19,7 @@ __all__ = [
     "episode_sums",
     "finished",
     "last_rows",
+    "repeats",
     "select_episodes",
     "softmax_weights",
     "span_rows",
@@ -106,7 +108,18 @@ def select_episodes(episodes: EpisodeBatch, chosen: BoolE) -> EpisodeBatch:
     )
 
 
-def take_rows(batch: Any, rows: BoolN | np.ndarray | slice) -> Any:
+def repeats(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how often each of (T,) entries occurred before itself."""
+    order = np.argsort(labels, kind="stable")
+    grouped = labels[order]
+    firsts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]][: len(labels)])
+    sizes = np.diff(np.r_[firsts, len(labels)])
+    before = np.empty(len(labels), np.int64)
+    before[order] = np.arange(len(labels)) - np.repeat(firsts, sizes)
+    return before
+
+
+def take_rows(batch: Any, rows: BoolN | np.ndarray | slice | tuple[np.ndarray, ...]) -> Any:
     """Return rows of an array, or of every array in nested dicts and tuples; None stays None."""
     if batch is None:
         return None

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rewardloom.rewards.ragged import repeats
+
 __all__ = ["Visits"]
 
 I64N = NDArray[np.int64]
@@ -55,14 +57,8 @@ class Visits:
         """Count keys one after the other; return how often each was seen when it was counted."""
         numbers = self._find(keys)
         before = self._counts[numbers]
-        order = np.argsort(numbers, kind="stable")
-        grouped = numbers[order]
-        firsts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]][: len(keys)])
-        sizes = np.diff(np.r_[firsts, len(keys)])
-        rank = np.empty(len(keys), np.int64)
-        rank[order] = np.arange(len(keys)) - np.repeat(firsts, sizes)
         np.add.at(self._counts, numbers, 1)
-        return before + rank + 1
+        return before + repeats(numbers) + 1
 
     def _find(self, keys: Sequence[bytes]) -> I64N:
         """Return the keys' numbers; new keys get the next ones."""

@@ -2,6 +2,7 @@
 
 - `Component`: an info key with a default.
 - `Transition`: what a function of a component receives.
+- `import_function`: what an import path leads to.
 - `parse_sources`: turns the arguments of `RewardComponents` into `Source` objects.
 """
 
@@ -15,7 +16,14 @@ from typing import Any, NamedTuple
 from rewardloom.components import COMPONENT_NAME
 from rewardloom.errors import ComponentError, ConfigError, unknown_name
 
-__all__ = ["Component", "Source", "Transition", "parse_sources", "terminal_subset"]
+__all__ = [
+    "Component",
+    "Source",
+    "Transition",
+    "import_function",
+    "parse_sources",
+    "terminal_subset",
+]
 
 
 class Component(NamedTuple):
@@ -139,7 +147,7 @@ def _parse(name: str, value: Any) -> Source:
         spec = {"key": value.key, "default": value.default}
         return Source(name, tuple(value.key.split(".")), value.default, None, spec)
     if isinstance(value, str) and ":" in value:
-        return Source(name, (), None, _imported(name, value), value)
+        return Source(name, (), None, import_function(f"Component {name!r}", value), value)
     if value == "reward":
         return Source(name, (), None, None, value)
     if isinstance(value, str) and value:
@@ -156,12 +164,23 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _imported(name: str, path: str) -> Callable[[Transition], Any]:
+def import_function(owner: str, path: str) -> Callable[..., Any]:
+    """Return the function that an import path leads to.
+
+    Args:
+        owner: Whose it is, for the message.
+        path: "module:function".
+
+    Raises:
+        ConfigError: it leads nowhere, or to what cannot be called.
+    """
     module, _, attribute = path.partition(":")
+    if not module or not attribute:
+        raise ConfigError(f"{owner} is {path!r}; an import path is 'module:function'.")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Component {name!r}: cannot import {path!r} ({error}).") from None
+        raise ConfigError(f"{owner}: cannot import {path!r} ({error}).") from None
     if not callable(found):
-        raise ConfigError(f"Component {name!r}: {path!r} is not a function.")
+        raise ConfigError(f"{owner} must be a function; {path!r} is not a function.")
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewardloom.rewards.design import EpisodeBatch
-from rewardloom.rewards.ragged import span_rows
+from rewardloom.rewards.ragged import span_rows, take_rows
 
 __all__ = ["StoredSteps"]
 
@@ -63,13 +63,13 @@ class StoredSteps:
         for chosen in np.split(np.arange(len(firsts)), np.flatnonzero(np.diff(part)) + 1):
             rows, owners = self._rows(firsts[chosen], lengths[chosen])
             envs = slots[chosen][owners]
-            ends = _read(self._ends, (firsts[chosen], slots[chosen]))
+            ends = take_rows(self._ends, (firsts[chosen], slots[chosen]))
             episodes = EpisodeBatch(
                 offsets=np.concatenate([[0], np.cumsum(lengths[chosen])]),
                 terminated=~ends["truncated"],
                 failed=np.zeros(len(chosen), bool),
                 **ends,
-                **_read(self._steps, (rows, envs)),
+                **take_rows(self._steps, (rows, envs)),
             )
             yield episodes, rows, envs
 
@@ -101,13 +101,3 @@ def _written(held: Any, where: tuple[np.ndarray, np.ndarray], value: Any) -> Any
         held = held.astype(object)
     held[where] = value
     return held
-
-
-def _read(held: Any, where: tuple[np.ndarray, np.ndarray]) -> Any:
-    if held is None:
-        return None
-    if isinstance(held, dict):
-        return {key: _read(part, where) for key, part in held.items()}
-    if isinstance(held, tuple):
-        return tuple(_read(part, where) for part in held)
-    return held[where]

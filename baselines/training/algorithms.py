@@ -11,7 +11,6 @@ Where "tuned" is false nobody searched for them.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from rewardloom.baselines.training.config import TrainConfig, merged_arguments
+from rewardloom.baselines.training.construction import import_named
 from rewardloom.baselines.training.worlds import has_action_masks
 from rewardloom.errors import ConfigError, refuse_unknown
 
@@ -74,7 +74,7 @@ def build_model(config: TrainConfig, venv: VecEnv) -> Agent:
     policy = _policy(defaults["policy"], venv.observation_space)
     if defaults["features_extractor"] is not None:
         kwargs.setdefault("policy_kwargs", {}).setdefault(
-            "features_extractor_class", _imported(defaults["features_extractor"])
+            "features_extractor_class", import_named(defaults["features_extractor"])
         )
     device = _device(config.device, policy, kwargs)
     try:
@@ -167,18 +167,10 @@ def _parsed(name: str, value: Any) -> Any:
         raise ConfigError(f"{name} must be a number or 'lin_<start>', got {value!r}.")
     if name == "policy_kwargs" and isinstance(value, dict):
         return {
-            key: _imported(entry) if isinstance(entry, str) and ":" in entry else entry
+            key: import_named(entry) if isinstance(entry, str) and ":" in entry else entry
             for key, entry in value.items()
         }
     return value
-
-
-def _imported(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Cannot import {path!r}: {error}.") from error
 
 
 def _policy(wanted: str, space: spaces.Space[Any]) -> str:

@@ -1,6 +1,7 @@
 """Imports and calls what a configuration names, with errors that name the mistake.
 
 - `import_wrapper`: the class or function of an entry of `TrainConfig.wrappers`.
+- `import_named`: what any import path names.
 - `call_wrapper`: puts it around a world.
 - `refuse_arguments`: checks keyword arguments against a signature.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 from rewardloom.errors import ConfigError, refuse_unknown
 
-__all__ = ["call_wrapper", "import_wrapper", "refuse_arguments"]
+__all__ = ["call_wrapper", "import_named", "import_wrapper", "refuse_arguments"]
 
 _REFUSALS = (TypeError, ValueError, AssertionError, AttributeError, KeyError)
 
@@ -25,12 +26,20 @@ def import_wrapper(settings: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: it cannot be imported.
     """
-    path = settings["wrapper"]
+    return import_named(settings["wrapper"], "the wrapper ")
+
+
+def import_named(path: str, what: str = "") -> Any:
+    """Return what an import path "module:attribute" names; `what` it is goes into the error.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
     module, _, attribute = path.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Cannot import the wrapper {path!r}: {error}.") from error
+        raise ConfigError(f"Cannot import {what}{path!r}: {error}.") from error
 
 
 def call_wrapper(wrapper: Callable[..., Any], world: Any, settings: Mapping[str, Any]) -> Any:

@@ -14,8 +14,9 @@ from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, 
 from rewardloom.rewards.heron.factors import Factor, Margins, read_ranking
 from rewardloom.rewards.heron.learner import CENTERS, MODELS, Comparison, PreferenceLearner
 from rewardloom.rewards.heron.pairs import UNITS
-from rewardloom.rewards.heron.settings import PreferenceLearning, read_learning
+from rewardloom.rewards.heron.settings import PreferenceLearning
 from rewardloom.rewards.learning.device import check_device
+from rewardloom.rewards.learning.settings import read_settings
 from rewardloom.rewards.learning.store import check_inputs, input_needs, input_rows
 from rewardloom.rewards.open_steps import OpenSteps
 from rewardloom.rewards.ragged import finished, select_episodes
@@ -86,7 +87,7 @@ class HeronDesign:
         learning: PreferenceLearning | Mapping[str, Any] | None = None,
     ):
         self.factors = read_ranking(ranking)
-        settings = read_learning(learning)
+        settings = read_settings(PreferenceLearning, learning)
         _check_choice("model", model, MODELS)
         _check_choice("unit", unit, UNITS)
         _check_choice("center", center or "mean", CENTERS)

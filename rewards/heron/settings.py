@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from rewardloom.errors import ConfigError, refuse_unknown
+from rewardloom.errors import ConfigError
 
-__all__ = ["LARGEST_GAP", "PreferenceLearning", "read_learning"]
+__all__ = ["LARGEST_GAP", "PreferenceLearning"]
 
 LARGEST_GAP = 50.0
 """Differences of scores are clipped at this before the Bradley-Terry loss."""
@@ -70,15 +70,6 @@ class PreferenceLearning:
         _check_range("label_smoothing", self.label_smoothing, 0.0, 0.5)
         _check_range("output_penalty", self.output_penalty, 0.0, float("inf"))
         _check_range("learning_rate", self.learning_rate, 0.0, float("inf"))
-
-
-def read_learning(value: PreferenceLearning | Mapping[str, Any] | None) -> PreferenceLearning:
-    """Return the settings that a configuration holds; None takes the defaults."""
-    if isinstance(value, PreferenceLearning):
-        return value
-    fields = [field.name for field in dataclasses.fields(PreferenceLearning)]
-    refuse_unknown(value or {}, fields, kind="field", where="of learning")
-    return PreferenceLearning(**(value or {}))
 
 
 def _check_count(name: str, value: Any) -> None:

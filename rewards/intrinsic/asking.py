@@ -85,7 +85,6 @@ class Asking:
         else:
             self._labeler = ImmediateLabeler(source, max_tries=max_tries)
         self._pairs = model.annotates == "pairs"
-        self._learns = not isinstance(model, RetrievalModel)
         # ONI draws no more pairs while two calls' worth of them wait
         self._most_pairs = 2 * batch_size if asynchronous else self._labeler.room
 
@@ -108,7 +107,7 @@ class Asking:
             unknown = [c for c, value in zip(captions, known, strict=True) if value is None]
             if self.notice(unknown):
                 known = self._known(captions)
-        elif ask and self._learns and not self._pairs:
+        elif ask and not self._pairs:
             self.model.wanted(captions, 0)  # it counts how long nothing new has come
         if None not in known:
             return known, [1.0] * len(captions)  # pyright: ignore[reportReturnType] (no None in it)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rewardloom.errors import ConfigError, unknown_name
+from rewardloom.rewards.ragged import repeats
 from rewardloom.typing import F64T, I64E1
 
 __all__ = ["COUNT_KEYS", "CaptionCounter", "template"]
@@ -126,14 +126,16 @@ class CaptionCounter:
         rows = np.array([ids.setdefault(key, len(ids)) for key in keys], np.int64)
         first = offsets[:-1].tolist()
         episode = np.repeat(np.arange(len(first)), np.diff(offsets))
-        counts = 1.0 + _repeats(episode * max(len(ids), 1) + rows)
+        counts = (1 + repeats(episode * max(len(ids), 1) + rows)).astype(np.float64)
         if starts is not None and len(rows):
             at_reset = np.array([ids.get(key, -1) for key in self._keyed(list(starts))], np.int64)
             counts += rows == at_reset[episode]
         if self._lifetime is None:
             return counts, None
         before = np.array([self._lifetime.get(key, 0) for key in ids], np.float64)
-        life = before[rows] + (0.0 if freeze else 1.0 + _repeats(rows))
+        life = before[rows]
+        if not freeze:
+            life += 1 + repeats(rows)
         self._live(keys, freeze)
         return counts, np.maximum(life, 1.0)
 
@@ -169,13 +171,3 @@ class CaptionCounter:
             while len(counts) > _MAX_LIFETIME:
                 del counts[next(iter(counts))]
         return [counts.get(key, 0) or 1 for key in keys]
-
-
-def _repeats(labels: NDArray[np.int64]) -> F64T:
-    """Return how often each entry occurred before itself."""
-    order = np.argsort(labels, kind="stable")
-    ordered = labels[order]
-    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
-    before = np.empty(len(labels))
-    before[order] = np.arange(len(labels)) - np.repeat(start, np.diff(np.r_[start, len(labels)]))
-    return before

@@ -11,6 +11,7 @@ import numpy as np
 
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.design import Depends, EpisodeBatch, Memory, Reduction, StepBatch
+from rewardloom.rewards.learning.settings import read_settings
 from rewardloom.rewards.novelty.episodic import NoMemory, SlotMemory
 from rewardloom.rewards.novelty.learner import OnlineLearner, Rows
 from rewardloom.rewards.novelty.running import RunningMoments, Statistic
@@ -18,7 +19,6 @@ from rewardloom.rewards.novelty.settings import (
     Learning,
     NoveltyLearning,
     check_flag,
-    read_learning,
 )
 from rewardloom.rewards.numbers import at_least_zero
 from rewardloom.typing import F64N, F64T, BoolN
@@ -73,7 +73,7 @@ class NoveltyDesign(abc.ABC):
         if self.discount >= 1.0:
             raise ConfigError(f"discount must be in [0, 1), got {discount!r}.")
         self.normalize = check_flag("normalize", normalize)
-        self.learning = read_learning(learning)
+        self.learning = read_settings(NoveltyLearning, learning)
         self.update_model = True
         self._learner = OnlineLearner(self.learning, self._new_network)
         self._parts = [p for p in ("obs", "action", "next_obs") if p in self.needs]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rewardloom.errors import ConfigError, refuse_unknown
+from rewardloom.errors import ConfigError
 from rewardloom.rewards.numbers import check_number, is_integer
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "check_count",
     "check_flag",
     "plain_learning",
-    "read_learning",
 ]
 
 
@@ -71,21 +70,6 @@ Learning: TypeAlias = NoveltyLearning | Mapping[str, Any] | None
 def plain_learning(value: Learning) -> Mapping[str, Any] | None:
     """Return settings as a mapping, which the spec of an environment can hold."""
     return dataclasses.asdict(value) if isinstance(value, NoveltyLearning) else value
-
-
-def read_learning(value: Learning) -> NoveltyLearning:
-    """Return the settings that a configuration holds; None takes the defaults.
-
-    Raises:
-        ConfigError: an unknown field (names the nearest), or no mapping at all.
-    """
-    if isinstance(value, NoveltyLearning):
-        return value
-    if value is not None and not isinstance(value, Mapping):
-        raise ConfigError(f"learning must be a NoveltyLearning or a mapping, got {value!r}.")
-    fields = [field.name for field in dataclasses.fields(NoveltyLearning)]
-    refuse_unknown(value or {}, fields, kind="field", where="of learning")
-    return NoveltyLearning(**(value or {}))
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -8,12 +8,13 @@ from typing import Any
 
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.learning.device import check_device
+from rewardloom.rewards.learning.settings import read_settings
 from rewardloom.rewards.learning.store import input_needs
 from rewardloom.rewards.numbers import check_number
 from rewardloom.rewards.redistribute import payers
 from rewardloom.rewards.redistribute.learner import Learner
 from rewardloom.rewards.redistribute.return_range import ReturnRange
-from rewardloom.rewards.redistribute.settings import Learning, as_learning
+from rewardloom.rewards.redistribute.settings import Learning
 
 __all__ = ["build_mode"]
 
@@ -46,9 +47,9 @@ def build_mode(
         ConfigError: an option is out of range, or the device does not exist here.
     """
     if mode in _MODELS:
-        return _learned(mode, as_learning(options["learning"]))
+        return _learned(mode, read_settings(Learning, options["learning"]))
     if mode == "ircr":
-        settings = as_learning(options["learning"])
+        settings = read_settings(Learning, options["learning"])
         returns = ReturnRange(
             settings.max_episodes, _choice("normalize", options["normalize"], ("mean", "sum"))
         )

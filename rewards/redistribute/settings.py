@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.design import Memory
 from rewardloom.rewards.learning.store import check_inputs
 from rewardloom.rewards.numbers import check_integer, check_number
@@ -133,19 +133,6 @@ class Learning:
         """Return the fields as JSON knows them."""
         fields = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-
-
-def as_learning(value: Learning | Mapping[str, Any] | None) -> Learning:
-    """Return the settings of a mapping, refusing unknown fields."""
-    if value is None:
-        return Learning()
-    if isinstance(value, Learning):
-        return value
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"learning must be a mapping of settings, got {value!r}.")
-    names = [field.name for field in dataclasses.fields(Learning)]
-    refuse_unknown(value, names, kind="setting", where="in learning")
-    return Learning(**value)
 
 
 def check_options(mode: str, given: Mapping[str, Any]) -> Mode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import gymnasium as gym
 
 from rewardloom.errors import ConfigError
 from rewardloom.wrappers.captions.base import ActType, CaptionWrapper, ObsType
-from rewardloom.wrappers.sources import Transition
+from rewardloom.wrappers.sources import Transition, import_function
 
 __all__ = ["EventCaptions"]
 
@@ -78,15 +77,8 @@ def _nothing(obs: Any, info: dict[str, Any]) -> str:
 
 def _function(argument: str, value: Any) -> Callable[..., Any]:
     """Return `value`, or what its import path leads to, if it can be called."""
-    found = value
     if isinstance(value, str):
-        module, _, attribute = value.partition(":")
-        if not module or not attribute:
-            raise ConfigError(f"{argument} is {value!r}; an import path is 'module:function'.")
-        try:
-            found = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"{argument}: cannot import {value!r} ({error}).") from None
-    if not callable(found):
+        return import_function(argument, value)
+    if not callable(value):
         raise ConfigError(f"{argument} must be a function or 'module:function', got {value!r}.")
-    return found
+    return value

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.rewards.intrinsic.annotators.data_files import read_json
 
 __all__ = ["Goal", "GoalLike", "read_goal", "shipped_goals"]
 
@@ -105,12 +106,7 @@ def read_goal(source: GoalLike) -> Goal:
 
 def _from_file(path: str) -> Goal:
     where = f"goal file {path!r}"
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read {where}: {error.strerror or error}.") from None
-    except ValueError as error:
-        raise ConfigError(f"The {where} is not JSON: {error}.") from None
+    data = read_json(path, where)
     if not isinstance(data, Mapping):
         raise ConfigError(f"The {where} must hold one object with name and description.")
     return _from_mapping(data, where)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rewardloom.errors import ConfigError, refuse_unknown, unknown_name
+from rewardloom.rewards.intrinsic.annotators.data_files import read_json
 from rewardloom.rewards.intrinsic.annotators.lexicons import LEXICONS, lexicon_path
 
 __all__ = ["Rule", "checked_on", "lexicon_goals", "lexicon_rules", "read_rules"]
@@ -93,12 +94,7 @@ def _entries(source: Any) -> Sequence[Any]:
         source = lexicon_path(source)
     if isinstance(source, str | os.PathLike):
         where = f"rule file {os.fspath(source)!r}"
-        try:
-            data = json.loads(Path(source).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"Cannot read {where}: {error.strerror or error}.") from None
-        except ValueError as error:
-            raise ConfigError(f"The {where} is not JSON: {error}.") from None
+        data = read_json(source, where)
         source = data.get("rules") if isinstance(data, dict) else data
     if not isinstance(source, Sequence) or isinstance(source, str | bytes) or not source:
         raise ConfigError(

@@ -26,12 +26,15 @@ class CaptionModel(Protocol):
         annotates: Whether its items are "captions" (labelled one by one) or "pairs" (compared).
         table: caption -> worth, for captions whose worth is settled until the model changes.
             Callers read it; the model empties it when it is trained, and bounds its size.
-        refits: How often a network was trained; 0 for ever in a model without one.
     """
 
     annotates: Literal["captions", "pairs"]
     table: dict[str, float]
-    refits: int
+
+    @property
+    def refits(self) -> int:
+        """How often a network was trained; 0 for ever in a model without one."""
+        ...
 
     @property
     def labels(self) -> int:

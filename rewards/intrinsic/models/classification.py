@@ -17,8 +17,9 @@ from rewardloom.rewards.intrinsic.models.caption_data import (
     checked_labels,
     remember,
 )
-from rewardloom.rewards.intrinsic.models.settings import ClassificationSettings, read_settings
+from rewardloom.rewards.intrinsic.models.settings import ClassificationSettings
 from rewardloom.rewards.intrinsic.models.trainer import CaptionTrainer
+from rewardloom.rewards.learning.settings import read_settings
 from rewardloom.typing import F64N
 
 __all__ = ["ClassificationModel"]
@@ -42,8 +43,6 @@ class ClassificationModel:
     Attributes:
         settings: The `ClassificationSettings`.
         table: Worths of the captions that were scored since the latest refit.
-        refits: How often the network was trained.
-        labels: How many captions with a label are kept.
 
     Raises:
         ConfigError: a bad setting, or no such device.
@@ -55,17 +54,25 @@ class ClassificationModel:
     def __init__(self, learning: ClassificationSettings | Mapping[str, Any] | None = None):
         self.settings = read_settings(ClassificationSettings, learning)
         self.table: dict[str, float] = {}
-        self.refits = 0
-        self.labels = 0
         self._trainer = CaptionTrainer(self.settings)
         self._paid: deque[float] = deque(maxlen=_SHOWN)
         eta = self.settings.eta
         self._threshold = math.log(eta / (1 - eta)) if eta else -math.inf  # p > eta, as log-odds
 
+    @property
+    def refits(self) -> int:
+        """How often the network was trained."""
+        return self._trainer.refits
+
+    @property
+    def labels(self) -> int:
+        """How many captions with a label are kept."""
+        return len(self._trainer.store)
+
     def wanted(self, captions: Sequence[str], room: int) -> list[Item]:
         """Return the newest captions without a label, see `CaptionModel.wanted`."""
         if self._trainer.wait(len(captions)):
-            self._take_over()
+            self.table.clear()  # the network has changed
         chosen: dict[Key, Item] = {}
         store = self._trainer.store
         for caption in reversed(captions):
@@ -85,8 +92,7 @@ class ClassificationModel:
         checked = checked_labels(len(items), labels)
         keys = [(caption_key(caption),) for caption in cast("Sequence[str]", items)]
         if self._trainer.learn(keys, checked):
-            self._take_over()
-        self.labels = len(self._trainer.store)
+            self.table.clear()  # the network has changed
 
     def values(self, captions: Sequence[str]) -> F64N:
         """Return 1[p > eta] of distinct captions, 0 before the first refit."""
@@ -135,16 +141,9 @@ class ClassificationModel:
             ConfigError: its network has other sizes.
         """
         self._trainer.load_state_dict(state["trainer"])
-        self.refits = self._trainer.refits
-        self.labels = len(self._trainer.store)
         self.table = {}
         remember(self.table, state["captions"], state["values"], self.settings.max_table)
         self._paid = deque(state["paid"], maxlen=_SHOWN)
-
-    def _take_over(self) -> None:
-        """Pay by the network as it was just trained."""
-        self.refits = self._trainer.refits
-        self.table.clear()
 
     def _helpful(self, logits: NDArray[np.float64]) -> NDArray[np.bool_]:
         return logits > self._threshold

@@ -16,8 +16,9 @@ from rewardloom.rewards.intrinsic.models.caption_data import (
     checked_labels,
     remember,
 )
-from rewardloom.rewards.intrinsic.models.settings import RankingSettings, read_settings
+from rewardloom.rewards.intrinsic.models.settings import RankingSettings
 from rewardloom.rewards.intrinsic.models.trainer import CaptionTrainer
+from rewardloom.rewards.learning.settings import read_settings
 from rewardloom.typing import F64N
 
 __all__ = ["RankingModel"]
@@ -44,8 +45,6 @@ class RankingModel:
     Attributes:
         settings: The `RankingSettings`.
         table: Worths of the captions that were scored since the latest refit.
-        refits: How often the network was trained.
-        labels: How many compared pairs are kept.
 
     Raises:
         ConfigError: a bad setting, or no such device.
@@ -57,14 +56,22 @@ class RankingModel:
     def __init__(self, learning: RankingSettings | Mapping[str, Any] | None = None):
         self.settings = read_settings(RankingSettings, learning)
         self.table: dict[str, float] = {}
-        self.refits = 0
-        self.labels = 0
         self._trainer = CaptionTrainer(self.settings)
         self._pool = Pool(self.settings.max_pool, self.settings.distinct)
         self._rng = np.random.default_rng((self.settings.seed, 1))
         self._until_entry = 0  # offered captions that are passed over before one enters the pool
         self._since_draw = 0
         self._mean, self._deviation, self._pruned = 0.0, 0.0, 0.0
+
+    @property
+    def refits(self) -> int:
+        """How often the network was trained."""
+        return self._trainer.refits
+
+    @property
+    def labels(self) -> int:
+        """How many compared pairs are kept."""
+        return len(self._trainer.store)
 
     def wanted(self, captions: Sequence[str], room: int) -> list[Item]:
         """Take some captions into the pool, and now and then draw pairs from it.
@@ -108,7 +115,6 @@ class RankingModel:
         keys = [(caption_key(first), caption_key(second)) for first, second in pairs]
         if self._trainer.learn(keys, checked):
             self._take_over()
-        self.labels = len(self._trainer.store)
 
     def values(self, captions: Sequence[str]) -> F64N:
         """Return z 1[z > eps] of distinct captions, 0 where there is nothing to standardize by."""
@@ -161,8 +167,6 @@ class RankingModel:
             ConfigError: its network has other sizes.
         """
         self._trainer.load_state_dict(state["trainer"])
-        self.refits = self._trainer.refits
-        self.labels = len(self._trainer.store)
         self._pool = Pool(self.settings.max_pool, self.settings.distinct)
         self._pool.add(state["pool"])
         self._rng.bit_generator.state = state["generator"]
@@ -174,7 +178,6 @@ class RankingModel:
 
     def _take_over(self) -> None:
         """Pay by the network as it was just trained."""
-        self.refits = self._trainer.refits
         self._measure()
         self.table.clear()
 

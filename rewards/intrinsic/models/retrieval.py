@@ -46,9 +46,11 @@ class RetrievalModel:
 
     def wanted(self, captions: Sequence[str], room: int) -> Sequence[Item]:
         """Return the captions without a label, the newest last; see `CaptionModel.wanted`."""
+        if not room:
+            return []
         table = self.table
         unknown = [c for c in dict.fromkeys(captions) if c not in table]
-        return unknown[-room:] if room else []
+        return unknown[-room:]
 
     def learn(self, items: Sequence[Item], labels: NDArray[Any]) -> None:
         """Store labels; see `CaptionModel.learn`."""

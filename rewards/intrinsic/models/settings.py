@@ -2,20 +2,18 @@
 
 - `CaptionLearning`: what both models have.
 - `ClassificationSettings`, `RankingSettings`: one model's own.
-- `read_settings`: from a configuration's mapping.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from rewardloom.errors import ConfigError, refuse_unknown
+from rewardloom.errors import ConfigError
 from rewardloom.rewards.learning.device import check_device
 from rewardloom.rewards.numbers import check_integer, check_number
 
-__all__ = ["CaptionLearning", "ClassificationSettings", "RankingSettings", "read_settings"]
+__all__ = ["CaptionLearning", "ClassificationSettings", "RankingSettings"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,22 +140,3 @@ class RankingSettings(CaptionLearning):
             raise ConfigError(f"distinct must be True or False, got {self.distinct!r}.")
         if self.max_pool < 2:
             raise ConfigError("max_pool must be at least 2: a pair has two captions.")
-
-
-Settings = TypeVar("Settings", bound=CaptionLearning)
-
-
-def read_settings(kind: type[Settings], value: Settings | Mapping[str, Any] | None) -> Settings:
-    """Return the settings that a configuration holds; None takes the defaults.
-
-    Raises:
-        ConfigError: an unknown field (with the nearest name), a value out of range, or settings
-            of another model.
-    """
-    if isinstance(value, kind):
-        return value
-    if value is not None and not isinstance(value, Mapping):
-        raise ConfigError(f"learning must be a mapping or {kind.__name__}, got {value!r}.")
-    fields = [field.name for field in dataclasses.fields(kind)]
-    refuse_unknown(value or {}, fields, kind="field", where=f"in {kind.__name__}")
-    return kind(**(value or {}))

@@ -1,11 +1,8 @@
 import pytest
 
 from rewardloom.errors import ConfigError
-from rewardloom.rewards.intrinsic.models.settings import (
-    ClassificationSettings,
-    RankingSettings,
-    read_settings,
-)
+from rewardloom.rewards.intrinsic.models.settings import ClassificationSettings, RankingSettings
+from rewardloom.rewards.learning.settings import read_settings
 
 
 def test_settings_come_from_a_configuration():
