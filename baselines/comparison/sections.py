@@ -168,9 +168,9 @@ def results_table(arms: Sequence[ArmResult], level: Mapping[str, Any] | None = N
     if level is not None:
         found = [[steps_to_level(run.episodes, level) for run in arm.runs] for arm in arms]
         label = f"Steps to {words(level['metric']).lower()} {number(level['level'])}"
-        rows.append(
-            table_row(label, [level_summary(steps).replace("; ", "<br>") for steps in found])
-        )
+        summaries = [level_summary(steps) for steps in found]
+        cells = [text.replace("; ", "<br>").replace(" (", "<br>(") for text in summaries]
+        rows.append(table_row(label, cells))
     rows.append(table_row("Seeds", [str(len(arm.runs)) for arm in arms]))
     rows.append(table_row("Evaluation episodes", [f"{arm.eval_episodes:,}" for arm in arms]))
     if any(arm.failed_episodes for arm in arms):
