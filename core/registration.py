@@ -15,6 +15,7 @@ __all__ = ["NAMESPACE", "WORLDS", "register_worlds"]
 NAMESPACE = "rewardloom"
 
 _NETHACK = "rewardloom.envs.nethack:"
+_BRANCHING = "rewardloom.envs.branching.world:MilpBranching"
 
 WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "NetHackScore-v0": (f"{_NETHACK}NetHackScore", {}),
@@ -36,6 +37,8 @@ WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "NetHackOracle-v0": (f"{_NETHACK}NetHackOracle", {}),
     "NetHackOracleContinual-v0": (f"{_NETHACK}NetHackOracle", {"continual": True}),
     "NetHackOracleSober-v0": (f"{_NETHACK}NetHackOracle", {"sober": True}),
+    "MilpBranching-v0": (_BRANCHING, {}),
+    "MilpBranchingMicro-v0": (_BRANCHING, {"family": "micro"}),
 }
 """World name -> (entry point, keyword arguments)."""
 

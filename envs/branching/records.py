@@ -2,6 +2,7 @@
 
 - `Decision`: a node where SCIP asks which variable to branch on.
 - `SearchResult`: the numbers of a search that has ended.
+- `EpisodeRecord`: an episode of a branching world.
 - `Scale`: from SCIP's internal bounds to the problem's own.
 - `read_decision`, `read_result`: read them off a model.
 - `check_choice`: refuses an answer that is not a candidate.
@@ -21,6 +22,7 @@ from rewardloom.envs.branching.tree import TreeTable, branching_of
 
 __all__ = [
     "Decision",
+    "EpisodeRecord",
     "Scale",
     "SearchResult",
     "check_choice",
@@ -94,6 +96,7 @@ class SearchResult:
         solver_seconds: Seconds that SCIP has worked; the agent's time does not count.
         decisions: How often SCIP asked.
         unasked: Branchings that SCIP made by itself because there was no fractional LP solution.
+        sense: "minimize" or "maximize", the problem's own.
         tree: The processed nodes.
     """
 
@@ -107,12 +110,41 @@ class SearchResult:
     solver_seconds: float
     decisions: int
     unasked: int
+    sense: str
     tree: TreeTable = field(repr=False)
 
     @property
     def solved(self) -> bool:
         """Whether the search ran to its end, and was not stopped by a limit or from outside."""
         return self.status in _SOLVED
+
+    @property
+    def minimized_bounds(self) -> tuple[float, float]:
+        """Dual and primal bound in the sense of minimization, as a `Decision` has them."""
+        sign = -1.0 if self.sense == "maximize" else 1.0
+        return sign * self.dual_bound, sign * self.primal_bound
+
+
+class EpisodeRecord(NamedTuple):
+    """A finished episode.
+
+    Attributes:
+        steps: Decisions that the agent made.
+        status: How it ended, as in `info["status"]`; "cut_off" if by `reset()`.
+        result: SCIP's numbers and the search tree.
+        instance: Name of the instance.
+        instance_seed: Seed of the generator or number of the file; -1 if given in the options.
+        solver_seed: SCIP's seed.
+        metrics: As in `info["episode_metrics"]`.
+    """
+
+    steps: int
+    status: str
+    result: SearchResult
+    instance: str
+    instance_seed: int
+    solver_seed: int
+    metrics: dict[str, float]
 
 
 class Scale(NamedTuple):
@@ -212,6 +244,7 @@ def read_result(
         solver_seconds=solver_seconds,
         decisions=decisions,
         unasked=unasked,
+        sense=model.getObjectiveSense(),
         tree=tree,
     )
 
