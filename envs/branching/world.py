@@ -37,7 +37,7 @@ from rewardloom.rewards.numbers import check_integer
 
 __all__ = ["METRICS", "MilpBranching"]
 
-METRICS = ("nodes", "lp_iterations", "decisions", "gap")
+METRICS = ("nodes", "lp_iterations", "decisions", "scip_decisions", "gap")
 """Keys of `info["episode_metrics"]`."""
 
 
@@ -54,9 +54,9 @@ class MilpBranching(gym.Env[Any, np.int64]):
     `Discrete(max_variables)`: the position of a column in the LP. Legal are the candidates, the
     columns that must be integer and are not; they change from step to step. `action_masks()` and
     `info["action_mask"]` give them, (max_variables,) bool. Any other action raises `InvalidAction`
-    and the decision still waits. `action_space.sample()` without a mask draws a legal action. With
-    `default_action=True` there is one more action, the last: SCIP's own rule decides, which may
-    ask at the same node again.
+    and the decision still waits; with `illegal_action="default"` SCIP's own rule decides instead.
+    `action_space.sample()` without a mask draws a legal action. With `default_action=True` there is
+    one more action, the last: SCIP's own rule decides, which may ask at the same node again.
 
     ## Observation Space
     `docs/worlds/branching_features.md` defines each feature. All arrays are fresh.
@@ -109,7 +109,10 @@ class MilpBranching(gym.Env[Any, np.int64]):
     | `reward_components` | step | dict[str, float] | the table above |
     | `is_success` | last step | bool | the search ran to its end |
     | `status` | last step | str | SCIP's status, or the limit that stopped it |
-    | `episode_metrics` | last step | dict[str, float] | nodes, lp_iterations, decisions, gap |
+    | `episode_metrics` | last step | dict[str, float] | the final numbers below |
+
+    `episode_metrics`: nodes, lp_iterations, decisions, scip_decisions (those that were left to
+    SCIP's own rule), gap (SCIP's relative gap, cut to 1).
 
     The search tree is at `env.get_wrapper_attr("last_episode").result.tree`, while a search goes
     on at `env.unwrapped.session.tree`.
@@ -150,6 +153,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
     - `objective_limit` (default None): "optimal": only solutions as good as the optimum count,
       so that the search only has to prove it; or a number.
     - `default_action` (default False): add the action that lets SCIP's own rule decide.
+    - `illegal_action` (default "error"): "default": SCIP's own rule decides; for algorithms that
+      know no masks, and for environment checkers.
     - `scores` (default None): "strong_branching": add `scores` (max_variables,), two LPs for every
       candidate; the search may differ from one without them.
     - `max_variables` (default None): size of the action space; None for what the instances need.
@@ -199,6 +204,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         optimum: str | Mapping[str, float] | None = None,
         objective_limit: str | float | None = None,
         default_action: bool = False,
+        illegal_action: str = "error",
         scores: str | None = None,
         max_variables: int | None = None,
         max_rows: int | None = None,
@@ -210,6 +216,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         names = [name for name in inspect.signature(MilpBranching).parameters if name != "unknown"]
         refuse_unknown(unknown, names, kind="argument", where="of MilpBranching")
         check_choice("observation", observation, OBSERVATIONS)
+        check_choice("illegal_action", illegal_action, ("error", "default"))
         check_choice("scores", scores, (None, "strong_branching"))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         settings = SearchSettings(
@@ -252,12 +259,13 @@ class MilpBranching(gym.Env[Any, np.int64]):
             max_resamples=check_integer("max_resamples", max_resamples, least=0),
         )
         self._default = variables if default_action else None
+        self._lenient = illegal_action == "default"
         self._actions = CandidateSpace(variables + bool(default_action))
         self.action_space = self._actions
         self.last_episode: EpisodeRecord | None = None
         self._opened: Opened | None = None
         self._decision: Decision | None = None
-        self._steps = 0
+        self._steps = self._left_to_scip = 0
 
     @property
     def session(self) -> BranchingSession | None:
@@ -293,7 +301,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         self._give_up()
         self._opened = opened = self._opener.open(options or {}, self.np_random)
         self._decision = opened.decision
-        self._steps = 0
+        self._steps = self._left_to_scip = 0
         info = {
             **self._info(opened.decision),
             "instance": opened.drawn.name,
@@ -322,6 +330,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         self._decision = self._actions.legal = None
         decision = session.default() if choice is None else session.branch(choice)
         self._steps += 1
+        self._left_to_scip += choice is None
         self._decision = decision
         if decision is None:
             return self._finish(opened)
@@ -384,6 +393,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
         if position == self._default:
             return None
         found = np.flatnonzero(decision.candidates == position)
+        if len(found) == 0 and self._lenient:
+            return None
         if len(found) == 0:
             raise gym.error.InvalidAction(
                 f"{action!r} is not a candidate of node {decision.node}, which has "
@@ -438,7 +449,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     def _close_episode(self, opened: Opened, result: SearchResult, status: str) -> dict[str, Any]:
         """Put the episode into `last_episode` and return what its last info tells."""
-        values = (result.nodes, result.lp_iterations, self._steps, min(result.gap, 1.0))
+        steps, by_scip = self._steps, self._left_to_scip
+        values = (result.nodes, result.lp_iterations, steps, by_scip, min(result.gap, 1.0))
         metrics = {name: float(value) for name, value in zip(METRICS, values, strict=True)}
         self.last_episode = EpisodeRecord(
             self._steps,

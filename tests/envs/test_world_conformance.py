@@ -25,6 +25,13 @@ WORLD_IDS = [f"{NAMESPACE}/{name}" for name in WORLDS]
 SHORT = {"horizon": 60}
 """Arguments that keep an episode short: worlds without `horizon` would add theirs by prefix."""
 
+CHECKED = {
+    # Both checkers play actions that they drew for another state, which no mask can mend.
+    "rewardloom/MilpBranching-v0": {"illegal_action": "default"},
+    "rewardloom/MilpBranchingMicro-v0": {"illegal_action": "default"},
+}
+"""Arguments with which a world is given to Gymnasium's and SB3's checkers, and why."""
+
 every_world = pytest.mark.parametrize("env_id", WORLD_IDS)
 
 
@@ -91,7 +98,7 @@ def test_every_step_carries_exactly_the_declared_components(env_id):
 def test_gymnasiums_checker_finds_nothing(env_id):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with make(env_id) as env:
+        with make(env_id, **CHECKED.get(env_id, {})) as env:
             check_env(env.unwrapped, skip_render_check=False)
 
 
@@ -102,7 +109,7 @@ def test_sb3s_checker_finds_no_error(env_id):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        with make(env_id) as env:
+        with make(env_id, **CHECKED.get(env_id, {})) as env:
             sb3_check_env(env)
 
 
@@ -153,12 +160,15 @@ def test_vectors_of_every_kind_agree(env_id, mode):
     names = rewardloom.reward_component_names(vectors[0])
     rng = np.random.default_rng(0)
     try:
-        for venv in vectors:
-            venv.reset(seed=5)
+        _, infos = [venv.reset(seed=5) for venv in vectors][-1]
         count = vectors[0].single_action_space.n
+        everything = np.ones((2, count), dtype=bool)
         for _ in range(140):
-            actions = rng.integers(count, size=2)
+            masks = infos.get("action_mask", everything)
+            masks = np.where(masks.any(axis=1, keepdims=True), masks, True)  # a terminal tick
+            actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
             steps = [venv.step(actions) for venv in vectors]
+            infos = steps[0][4]
             np.testing.assert_array_equal(steps[0][1], steps[1][1])
             read = [step_components(step[4], names, 2) for step in steps]
             np.testing.assert_array_equal(read[0][0], read[1][0])
