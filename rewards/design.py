@@ -4,6 +4,7 @@
 - `EpisodeBatch`: whole episodes, flat arrays plus offsets.
 - `RewardDesign`: the protocol of a design.
 - `LearnedDesign`: the protocol of a design that trains a model.
+- `SpeakingDesign`: the protocol of a design that says how its learning goes.
 - `NoticingDesign`: the protocol of a design that starts slow work before it pays.
 - `close_design`: frees what a design holds.
 - `rewrites_truncated`: whether a design leaves episodes that a limit ended as they are.
@@ -35,6 +36,7 @@ __all__ = [
     "NoticingDesign",
     "Reduction",
     "RewardDesign",
+    "SpeakingDesign",
     "StepBatch",
     "check_needs",
     "check_on_truncation",
@@ -224,6 +226,22 @@ class LearnedDesign(RewardDesign, Protocol):
 
     def diagnostics(self) -> dict[str, float]:
         """Return finite numbers about the last training, {} before the first; fixed keys after."""
+        ...
+
+
+@runtime_checkable
+class SpeakingDesign(Protocol):
+    """A design that says how its learning goes; see `LearnedDesign.diagnostics`."""
+
+    memory: Memory
+
+    @property
+    def refits(self) -> int:
+        """How often a model was trained."""
+        ...
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return finite numbers with fixed keys, or {} before there is something to say."""
         ...
 
 

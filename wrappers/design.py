@@ -20,10 +20,11 @@ from rewardloom.rewards.design import (
     extra_columns,
     may_lack,
     needs_endings,
+    reductions,
 )
 from rewardloom.wrappers.plug import (
     column_error,
-    design_names,
+    design_reductions,
     read_components,
     refuse_equal_names,
     require_names,
@@ -92,7 +93,7 @@ class DesignReward(
         refuse_equal_names(name, env)
         self.design = design
         self.design_name = name
-        self.design_names = (name, *design_names(env))
+        self.design_reductions = {name: reductions(design), **design_reductions(env)}
         self._names = require_names(design, env)
         warn_if_only_relabels(design)
         design.bind(self._names, 1)

@@ -2,6 +2,7 @@
 
 - `row_readers`: how observations and actions reach a design.
 - `require_names`: the component names a design is bound to.
+- `design_names`, `design_reductions`: the designs of a stack.
 - `refuse_equal_names`: two designs of one stack never share a name.
 - `component_error`: the error for a component that is missing, unexpected or not finite.
 - `read_components`: one step's components from an info dict, checked.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rewardloom.components import (
@@ -24,7 +25,14 @@ from rewardloom.components import (
     terminal_component_names,
 )
 from rewardloom.errors import ComponentError, ConfigError
-from rewardloom.rewards.design import COLUMNS, INFO_PREFIX, RewardDesign, check_needs
+from rewardloom.rewards.design import (
+    COLUMNS,
+    INFO_PREFIX,
+    Reduction,
+    RewardDesign,
+    check_needs,
+    reductions,
+)
 from rewardloom.typing import ComponentNames
 from rewardloom.wrappers.batching import RowReader
 
@@ -33,6 +41,7 @@ __all__ = [
     "column_error",
     "component_error",
     "design_names",
+    "design_reductions",
     "raise_component_error",
     "read_components",
     "refuse_equal_names",
@@ -117,17 +126,24 @@ def check_name(name: str) -> None:
         )
 
 
-def design_names(env: Any) -> Iterator[str]:
-    """Yield the names of the designs in a stack, outermost first, sub-environments last."""
+def design_reductions(env: Any) -> dict[str, Mapping[str, Reduction]]:
+    """Return name -> `reductions` of each design of a stack, those of sub-environments last."""
+    found: dict[str, Mapping[str, Reduction]] = {}
     layer = env
     while layer is not None:
         name = getattr(layer, "design_name", None)
         if name is not None:
-            yield name
+            found.setdefault(name, reductions(layer.design))
         base, layer = layer, inner_layer(layer)
         if layer is None:
-            held = sub_env_attributes(base, "design_names")
-            yield from (held or [()])[0]
+            held = sub_env_attributes(base, "design_reductions") or [{}]
+            found |= {name: how for name, how in held[0].items() if name not in found}
+    return found
+
+
+def design_names(env: Any) -> tuple[str, ...]:
+    """Return the names of the designs in a stack."""
+    return tuple(design_reductions(env))
 
 
 def refuse_equal_names(name: str, env: Any) -> None:

@@ -66,6 +66,7 @@ class TickRecorder(VecEnvWrapper):
             -1 stands for a reset of all environments.
         restarted: True from a reset of all environments until `forget`.
         names: The components the design reads.
+        recorded_for: The design.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class TickRecorder(VecEnvWrapper):
         drive: bool = False,
     ):
         super().__init__(venv)
-        self._design = design
+        self.recorded_for = design
         self._driven = design if drive else None
         self._noticed_by = None if drive or not isinstance(design, NoticingDesign) else design
         self.paid: list[np.ndarray] = []
@@ -140,7 +141,7 @@ class TickRecorder(VecEnvWrapper):
 
     def close(self) -> None:
         """Close the environments, and what the design holds open."""
-        close_design(self._design)
+        close_design(self.recorded_for)
         super().close()
 
     def start_columns(self, obs: Any, slots: np.ndarray) -> dict[str, Any] | None:

@@ -13,31 +13,14 @@ Columns of `designs.csv`:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rewardloom.baselines.plugs.relabel_on_policy import OnPolicyRelabeller
 from rewardloom.baselines.training.tables import CsvTable
-from rewardloom.rewards.design import Memory, RewardDesign
+from rewardloom.rewards.design import RewardDesign, SpeakingDesign
 
-__all__ = ["DiagnosticsCallback", "SpeakingDesign", "speaking_designs"]
-
-
-@runtime_checkable
-class SpeakingDesign(Protocol):
-    """A design that says how its learning goes; see `LearnedDesign.diagnostics`."""
-
-    memory: Memory
-
-    @property
-    def refits(self) -> int:
-        """How often a model was trained."""
-        ...
-
-    def diagnostics(self) -> dict[str, float]:
-        """Return finite numbers with fixed keys, or {} before there is something to say."""
-        ...
+__all__ = ["DiagnosticsCallback", "speaking_designs"]
 
 
 def speaking_designs(designs: Mapping[str, RewardDesign]) -> dict[str, SpeakingDesign]:

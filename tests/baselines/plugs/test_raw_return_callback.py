@@ -8,9 +8,15 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from rewardloom.baselines.plugs import DesignVecReward, RawReturnCallback, attach_relabel
-from rewardloom.rewards import CountDesign, DeferDesign, WeightDesign
+from rewardloom.rewards import (
+    CountDesign,
+    DeferDesign,
+    RedistributeDesign,
+    RNDDesign,
+    WeightDesign,
+)
 from rewardloom.testing import ComponentWorld
-from rewardloom.wrappers import WeightReward
+from rewardloom.wrappers import CountReward, WeightReward
 
 N = 3
 
@@ -127,3 +133,52 @@ def test_off_policy_training_logs_them_too():
     assert logged["rollout/ep_raw_rew_mean"] == pytest.approx(
         np.mean(raw.finished[-100:]), rel=1e-5
     )
+
+
+def test_columns_that_are_no_sums_are_reduced_as_their_design_says():
+    venv = DummyVecEnv([lambda: CountReward(ComponentWorld(), 1.0, resolution=1.0)] * N)
+    venv = VecMonitor(DesignVecReward(venv, DeferDesign(), name="defer"))
+    steps = Collected(lambda info, reward: 1.0)
+    visits = Collected(lambda info, reward: info["count"]["visits"])
+    held = Collected(lambda info, reward: info["defer"]["held"] if "episode" in info else 0.0)
+    logged = learn(ppo(venv), [steps, visits, held, RawReturnCallback()])
+    means = np.divide(visits.finished, steps.finished)[-100:]
+    assert logged["design/count/visits_mean"] == pytest.approx(means.mean())
+    assert logged["design/defer/held_last"] == pytest.approx(np.mean(held.finished[-100:]))
+    assert {"design/count/visits", "design/defer/held"}.isdisjoint(logged)
+    assert "design/count/bonus" in logged
+
+
+def test_diagnostics_of_a_design_around_the_vec_env_and_of_one_on_the_buffer():
+    learning = {"warmup_steps": 10, "train_every": 16, "batch_size": 8, "hidden": [8]}
+    bonus = RNDDesign(learning=learning)
+    venv = VecMonitor(DesignVecReward(DummyVecEnv([ComponentWorld] * N), bonus, name="rnd"))
+    model = ppo(venv)
+    learned = RedistributeDesign(
+        "ircr", learning={"first_refit": 2, "refit_every": 20, "max_episodes": 50}
+    )
+    attach_relabel(model, learned)
+    with pytest.warns(UserWarning, match="of the rollout's steps"):
+        logged = learn(model, RawReturnCallback())
+    for prefix, design in {"design/rnd": bonus, "relabel": learned}.items():
+        facts = design.diagnostics()
+        assert facts
+        assert facts.keys() <= {key.removeprefix(f"{prefix}/") for key in logged}
+    assert logged["design/rnd/steps"] == 240
+
+
+def test_a_model_that_was_not_trained_again_is_not_asked_again():
+    venv = DummyVecEnv([ComponentWorld] * N)
+    model = ppo(venv)
+    design = RedistributeDesign("ircr", learning={"first_refit": 1, "refit_every": 1})
+    attach_relabel(model, design)
+    asked = []
+    design.diagnostics = lambda: asked.append(design.refits) or {"loss": 0.0}
+    with pytest.warns(UserWarning, match="of the rollout's steps"):
+        learn(model, RawReturnCallback())
+    assert asked
+    assert len(asked) == len(set(asked))
+    asked.clear()
+    design.update_model = False
+    learn(model, RawReturnCallback())
+    assert not asked
