@@ -21,6 +21,7 @@ from rewardloom.rewards.design import RewardDesign
 __all__ = ["load_design", "save_design"]
 
 _KIND = "__array__"  # marks an encoded numpy array
+_CLASS = "__design__"  # of the design that wrote the file
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 
@@ -38,7 +39,8 @@ def save_design(path: str | Path, design: RewardDesign) -> Path:
     """
     target = _beside(path)
     temporary = target.with_name(f".{target.name}.tmp")
-    torch.save(_encoded(design.state_dict(), type(design).__name__), temporary)
+    kind = type(design).__name__
+    torch.save({_CLASS: kind, "state": _encoded(design.state_dict(), kind)}, temporary)
     os.replace(temporary, target)
     return target
 
@@ -51,13 +53,29 @@ def load_design(path: str | Path, design: RewardDesign) -> None:
         design: Made with the same arguments.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or it holds what another design has learned.
     """
     source = _beside(path)
     if not source.is_file():
         raise ConfigError(f"There is no {source}; save_design({str(path)!r}, design) writes it.")
-    state = torch.load(source, map_location="cpu", weights_only=True)
-    design.load_state_dict(_decoded(state))
+    held = torch.load(source, map_location="cpu", weights_only=True)
+    kind = type(design).__name__
+    written_by = held.get(_CLASS, kind)  # files of earlier versions hold the state alone
+    if written_by != kind:
+        raise ConfigError(
+            f"{source} holds the memory of a {written_by} and cannot be loaded into a {kind}. Make "
+            "the design that was saved, or give another path."
+        )
+    state = _decoded(held["state"] if _CLASS in held else held)
+    try:
+        design.load_state_dict(state)
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"The memory in {source} does not fit this {kind} ({type(error).__name__}: {error}). "
+            "Make the design with the arguments that it was saved with."
+        ) from error
 
 
 def _beside(path: str | Path) -> Path:

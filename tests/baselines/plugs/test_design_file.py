@@ -6,7 +6,7 @@ import torch
 
 from rewardloom.baselines.plugs import load_design, save_design
 from rewardloom.errors import ConfigError
-from rewardloom.rewards import CountDesign
+from rewardloom.rewards import CountDesign, DeferDesign, RedistributeDesign
 from rewardloom.testing import COMPONENTS, ComponentWorld, reference_rewards, reference_ticks
 
 
@@ -57,7 +57,7 @@ def test_arrays_tensors_and_random_states_come_back_as_they_were(tmp_path):
 
 def test_the_file_is_read_without_unpickling_code(tmp_path):
     path = save_design(tmp_path / "agent", Holding({"a": np.zeros(3), "b": np.float64(2.0)}))
-    assert torch.load(path, weights_only=True)["b"] == 2.0
+    assert torch.load(path, weights_only=True)["state"]["b"] == 2.0
 
 
 def test_the_memory_of_a_real_design_survives(tmp_path):
@@ -90,3 +90,22 @@ def test_what_cannot_be_kept_is_named_and_the_old_file_stays(tmp_path):
 def test_a_missing_file_says_what_writes_it(tmp_path):
     with pytest.raises(ConfigError, match=r"agent.design.pt; save_design"):
         load_design(tmp_path / "agent.zip", Holding())
+
+
+def test_the_memory_of_another_design_is_refused_and_both_are_named(tmp_path):
+    save_design(tmp_path / "agent", DeferDesign())
+    with pytest.raises(ConfigError, match=r"agent.design.pt .* a DeferDesign .* a CountDesign"):
+        load_design(tmp_path / "agent", CountDesign(resolution=0.5))
+
+
+def test_the_memory_of_a_design_with_other_arguments_is_refused(tmp_path):
+    save_design(tmp_path / "agent", RedistributeDesign("uniform"))
+    with pytest.raises(ConfigError, match=r"does not fit this RedistributeDesign .* arguments"):
+        load_design(tmp_path / "agent", RedistributeDesign("rrd"))
+
+
+def test_a_file_that_holds_the_state_alone_is_still_read(tmp_path):
+    torch.save({"kept": 1}, tmp_path / "agent.design.pt")
+    again = Holding()
+    load_design(tmp_path / "agent", again)
+    assert again.state == {"kept": 1}
