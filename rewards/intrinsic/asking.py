@@ -11,6 +11,7 @@ from rewardloom.rewards.intrinsic.annotators import (
     Annotator,
     Comparer,
     GoalLike,
+    ReplayAnnotator,
     Rules,
     checks,
     make_annotator,
@@ -208,6 +209,8 @@ def _source(model: CaptionModel, annotator: Annotator) -> Source:
     checks.check_annotator(annotator)
     if model.annotates == "captions":
         ask: Ask = annotator.label
+        if isinstance(annotator, ReplayAnnotator):
+            annotator.label([])  # raises where its file holds none
     else:
         checks.compare_with(annotator, [])  # raises where it cannot
         ask = cast(Comparer, annotator).compare

@@ -168,7 +168,8 @@ class ReplayAnnotator:
     """Answers from a file that `CachedAnnotator` wrote; needs no server.
 
     It takes the name and version of whoever answered, so that a run's state can be restored with
-    it. Captions and pairs that the file does not hold get `NO_LABEL`.
+    it. Captions and pairs that the file does not hold get `NO_LABEL`; a run that asked one kind
+    cannot be replayed where the other is asked.
 
     Args:
         path: The file.
@@ -197,21 +198,40 @@ class ReplayAnnotator:
         for record in mine:
             if record.version == self.version:
                 self._answers.setdefault(record.item, record.answer)
+        self._kinds = {type(item) for item in self._answers}
+        self._shown = shown
         self._missing = 0
 
     def label(self, captions: Sequence[str]) -> F64N:
-        """See `Annotator.label`."""
-        return self._look_up(captions)
+        """See `Annotator.label`.
+
+        Raises:
+            ConfigError: the file holds comparisons only; also where `captions` is empty.
+        """
+        return self._look_up(captions, str)
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
-        """See `Comparer.compare`."""
-        return self._look_up([(first, second) for first, second in pairs])
+        """See `Comparer.compare`.
+
+        Raises:
+            ConfigError: the file holds labels only; also where `pairs` is empty.
+        """
+        return self._look_up([(first, second) for first, second in pairs], tuple)
 
     def metrics(self) -> dict[str, float]:
         """Return `replay_size`, the answers held, and `replay_missing`, those asked in vain."""
         return {"replay_size": float(len(self._answers)), "replay_missing": float(self._missing)}
 
-    def _look_up(self, items: Sequence[Any]) -> F64N:
+    def _look_up(self, items: Sequence[Any], kind: type) -> F64N:
+        if kind not in self._kinds:
+            held, wanted = "labels of captions", "comparisons of pairs"
+            if kind is str:
+                held, wanted = wanted, held
+            raise ConfigError(
+                f"Of {self.name!r} {self._shown} holds {held} and no {wanted}. Labels come of runs "
+                'with model="retrieval" or "classification", comparisons of those with '
+                'model="ranking": replay it with such a model.'
+            )
         answers = np.array([self._answers.get(item, NO_LABEL) for item in items], float)
         self._missing += int(np.isnan(answers).sum())
         return answers

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rewardloom.errors import ConfigError
+from rewardloom.rewards.intrinsic import IntrinsicDesign
 from rewardloom.rewards.intrinsic.annotators import (
     Annotator,
     CachedAnnotator,
@@ -338,6 +339,27 @@ def test_replays_a_run_without_anybody_to_ask(path):
     np.testing.assert_array_equal(replay.compare([(KILL, WALL), (WALL, KILL)]), [1, np.nan])
     assert replay.metrics() == {"replay_size": 3, "replay_missing": 2}
     assert pickle.loads(pickle.dumps(replay)).label([KILL]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("ask", "refused", "words"),
+    [
+        ("label", "compare", "holds labels of captions and no comparisons of pairs"),
+        ("compare", "label", "holds comparisons of pairs and no labels of captions"),
+    ],
+)
+def test_refuses_to_replay_the_other_kind_of_answers(path, ask, refused, words):
+    items = {"label": [KILL], "compare": [(KILL, WALL)]}
+    getattr(CachedAnnotator(Script(), path), ask)(items[ask])
+    replay = ReplayAnnotator(path)
+    getattr(replay, ask)(items[ask])
+    for asked in ([], items[refused]):
+        with pytest.raises(ConfigError, match=f"'script:score' .*labels.jsonl' {words}"):
+            getattr(replay, refused)(asked)
+    models = {"label": "retrieval", "compare": "ranking"}
+    IntrinsicDesign(model=models[ask], annotator=replay)
+    with pytest.raises(ConfigError, match=words):
+        IntrinsicDesign(model=models[refused], annotator=replay, asynchronous=True)
 
 
 def test_of_several_annotators_or_versions_one_is_chosen(path):
