@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MiniGridCaptions"]
 
 _FORWARD, _TOGGLE, _DONE = 2, 5, 6
+_COMPASS = ("east", "south", "west", "north")
 _WITHOUT_COLOR = ("wall", "goal", "lava")
 
 
@@ -45,8 +46,8 @@ class MiniGridCaptions(CaptionWrapper[ObsType, ActType]):
     """Writes `info["caption"]` from what changed in the grid; changes nothing else.
 
     At most one sentence a step: a deed of the agent, else what it looks at, else "". The reset
-    says the mission. Captions name kinds of things, never places or step counts, so a world has
-    some tens of them; none says whether a deed was right or what it was paid.
+    says the mission. Captions name kinds of things, never step counts and places only if asked to,
+    so a world has some tens of them; none says whether a deed was right or what it was paid.
 
     | what happened | caption |
     |---|---|
@@ -79,17 +80,27 @@ class MiniGridCaptions(CaptionWrapper[ObsType, ActType]):
         env: A MiniGrid or BabyAI world, wrapped or not.
         sights: Whether the captions "You stand before ..." and "You see ..." are given; without
             them a step without a deed says "".
+        places: Whether a step of which nothing else is said tells where it led ("You walk east to
+            column 3, row 5."): chatter, four captions for every place, to try a reward among
+            captions that mostly do not matter.
 
     Raises:
         ConfigError: another world, or a vector.
         MissingDependency: minigrid is not installed.
     """
 
-    def __init__(self, env: gym.Env[ObsType, ActType], *, sights: bool = True):
-        gym.utils.RecordConstructorArgs.__init__(self, sights=sights)
+    def __init__(
+        self,
+        env: gym.Env[ObsType, ActType],
+        *,
+        sights: bool = True,
+        places: bool = False,
+    ):
+        gym.utils.RecordConstructorArgs.__init__(self, sights=sights, places=places)
         super().__init__(env)
         self._world = _minigrid(env)
         self._sights = sights
+        self._places = places
         self._rooms: dict[tuple[int, int], int] = {}
         self._room = -1
         self._entered: set[int] = set()
@@ -112,7 +123,8 @@ class MiniGridCaptions(CaptionWrapper[ObsType, ActType]):
         entered = self._entered_room(now.pos)
         caption = _handled(before, now, self._world) or _walked(before, now, self._world)
         caption = caption or entered or _tried(before, now, self._world, int(step.action))
-        return caption or (_sight(self._world) if self._sights else "")
+        caption = caption or (_sight(self._world) if self._sights else "")
+        return caption or (_place(before, now) if self._places else "")
 
     def _entered_room(self, pos: tuple[int, int]) -> str:
         room = self._rooms.get(pos, -1)
@@ -186,6 +198,14 @@ def _tried(before: _Before, now: _Before, world: MiniGridEnv, action: int) -> st
         obstacle = world.grid.get(*before.ahead)
         return "" if obstacle is None else f"You bump into {_state_name(obstacle)}."
     return ""
+
+
+def _place(before: _Before, now: _Before) -> str:
+    """Say where a step led."""
+    if now.pos == before.pos:
+        return ""
+    column, row = now.pos
+    return f"You walk {_COMPASS[now.direction]} to column {column}, row {row}."
 
 
 def _sight(world: MiniGridEnv) -> str:

@@ -123,6 +123,19 @@ def test_sights_end_at_the_view_and_can_be_left_out():
     assert told([Key("red")], [PICKUP], sights=False)[1:] == ["You pick up the red key."]
 
 
+def test_places_are_told_where_nothing_else_is_and_only_if_asked_to():
+    walk = [FORWARD, LEFT, FORWARD]
+    assert told([None, None], walk)[1:] == ["", "", "You bump into the wall."]
+    assert told([None, None], walk, places=True)[1:] == [
+        "You walk east to column 2, row 1.",
+        "",
+        "You bump into the wall.",
+    ]
+    assert told([None, None, Key("red")], [FORWARD], places=True)[1:] == [
+        "You see the red key ahead."
+    ]
+
+
 def test_rooms_of_a_grid():
     grid = Grid(5, 4)
     grid.wall_rect(0, 0, 5, 4)
