@@ -1,0 +1,1 @@
+"""Learning to branch in SCIP: agents, learners, SCIP's own rules, and their evaluation."""
