@@ -146,6 +146,16 @@ CHECKS = (
         "pip install --no-deps nle==1.3.0",
     ),
     Check(
+        "SCIP",
+        f"{_VERSION}import gymnasium, rewardloom\n"
+        "from pyscipopt import Model\n"
+        "env = gymnasium.make('rewardloom/MilpBranchingMicro-v0')\n"
+        "env.reset(seed=0)\nfor _ in range(3): env.step(env.action_space.sample())\nenv.close()\n"
+        "print(f\"SCIP {Model().version()}, pyscipopt {version('pyscipopt')}, made and stepped\")",
+        ("pyscipopt",),
+        "pip install 'rewardloom[milp]'",
+    ),
+    Check(
         "pettingzoo",
         f"{_VERSION}import pettingzoo\nprint(version('pettingzoo'))",
         ("pettingzoo",),

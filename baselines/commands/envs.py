@@ -14,6 +14,9 @@ from rewardloom.rewards.catalog import DESIGNS
 
 __all__ = ["WorldRow", "add_parser", "run", "world_rows"]
 
+_EXTRAS = {"branching": "milp"}
+"""Folder of a world -> the extra that it needs, where the two have different names."""
+
 
 class WorldRow(NamedTuple):
     """What a listing says about one world.
@@ -76,7 +79,7 @@ def world_rows() -> list[WorldRow]:
                 f"{NAMESPACE}/{name}",
                 _names(world, "reward_components"),
                 _names(world, "terminal_components"),
-                _needs(module.rpartition(".")[2]),
+                _needs(_extra(module)),
             )
         )
     return rows
@@ -87,8 +90,14 @@ def _names(world: Any, attribute: str) -> tuple[str, ...]:
     return found if isinstance(found, tuple) else ()
 
 
-def _needs(folder: str) -> str:
-    """Return what the extra named like a world's folder installs, by the package's own metadata."""
+def _extra(module: str) -> str:
+    """Return the name of the extra that a world's module needs."""
+    folder = module.split(".")[2]
+    return _EXTRAS.get(folder, folder)
+
+
+def _needs(extra: str) -> str:
+    """Return what an extra installs, by the package's own metadata."""
     try:
         requirements = metadata.requires("rewardloom") or []
     except metadata.PackageNotFoundError:
@@ -96,10 +105,10 @@ def _needs(folder: str) -> str:
     packages = [
         re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         for requirement in requirements
-        if re.search(rf"extra == .{re.escape(folder)}.", requirement)
+        if re.search(rf"extra == .{re.escape(extra)}.", requirement)
     ]
     if not packages:
         return ""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    hint = f" (missing: pip install 'rewardloom[{folder}]')" if missing else ""
+    hint = f" (missing: pip install 'rewardloom[{extra}]')" if missing else ""
     return ", ".join(packages) + hint

@@ -131,6 +131,7 @@ def test_a_world_says_what_it_needs():
     assert row.components
     assert set(row.terminal) <= set(row.components)
     assert row.needs.startswith("nle")
+    assert rows["rewardloom/MilpBranching-v0"].needs.startswith("pyscipopt")
 
 
 def test_modules_in_the_folder_of_the_user_are_found(tmp_path):
