@@ -1,0 +1,161 @@
+"""Decisions of searches with the scores that strong branching gives their candidates.
+
+- `Demonstrations`: decisions of all sizes in flat arrays.
+- `Collector`: searches a world's instances and labels a share of the decisions.
+
+Searches run with the policy inside SCIP's callback, where the labels are computed only at those
+decisions that are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rewardloom.envs.branching.features import Extractor, strong_branching_scores
+from rewardloom.envs.branching.observations import node_features
+from rewardloom.envs.branching.records import Decision
+from rewardloom.envs.branching.session import evaluate
+from rewardloom.envs.branching.settings import SearchSettings
+from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
+from rewardloom.errors import ConfigError, refuse_unknown
+
+__all__ = ["Collector", "Demonstrations"]
+
+Explore = Callable[[Decision], "int | None"]
+
+_SOURCE = {"family": "set_cover", "size": "tiny", "generator": None, "instances": None}
+_SEARCH = {
+    "preset": "light",
+    "node_selection": "estimate",
+    "parameters": None,
+    "horizon": None,
+    "node_limit": None,
+    "time_limit": float("inf"),
+    "gap_limit": 0.0,
+    "objective_limit": None,
+}
+_NEXT_TO_OURS = 536870910  # SCIP's rule of the next lower priority decides what we leave to it
+_SOLVER_SEEDS = 2**31
+_FRUITLESS = 200  # searches in a row without a decision
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Demonstrations:
+    """D labelled decisions with N candidates in all.
+
+    Attributes:
+        candidates: (N, 23) float32 features of the candidates, decision after decision.
+        nodes: (D, 8) float32 features of the nodes.
+        sizes: (D,) int64 numbers of candidates; they sum to N.
+        scores: (N,) float64 strong-branching scores, larger for better candidates.
+    """
+
+    candidates: npt.NDArray[np.float32]
+    nodes: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of decisions."""
+        return len(self.sizes)
+
+    @classmethod
+    def join(cls, parts: list[Demonstrations]) -> Demonstrations:
+        """Return all decisions of at least one collection, in their order."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class Collector:
+    """Searches the instances of a world and labels decisions.
+
+    Args:
+        world_kwargs: Arguments of `MilpBranching` that choose instances and how SCIP searches; an
+            objective limit must be a number.
+        rng: Draws instances, solver seeds and the decisions that are labelled.
+        expert_share: Probability that a decision is labelled; strong branching then also makes it.
+        explore: Makes the other decisions; None leaves them to SCIP's rule `pscost`.
+
+    Raises:
+        ConfigError: An argument that does not exist or does not fit.
+    """
+
+    def __init__(
+        self,
+        world_kwargs: Mapping[str, Any],
+        rng: np.random.Generator,
+        *,
+        expert_share: float,
+    ):
+        refuse_unknown(world_kwargs, [*_SOURCE, *_SEARCH], kind="world argument")
+        self._source = _make_source({**_SOURCE, **world_kwargs})
+        self._settings = _make_settings({**_SEARCH, **world_kwargs})
+        self._rng = rng
+        self._share = expert_share
+        self._rows: list[tuple[Any, ...]] = []
+
+    def collect(self, decisions: int, explore: Explore | None = None) -> Demonstrations:
+        """Search until enough decisions are labelled.
+
+        Args:
+            decisions: How many; the last search is not cut, the rest of its labels is dropped.
+            explore: Makes the decisions that are not labelled; None leaves them to SCIP's rule
+                `pscost`.
+
+        Raises:
+            ConfigError: Many instances in a row end without a decision.
+        """
+        self._rows = []
+        fruitless = 0
+        while len(self._rows) < decisions:
+            fruitless = 0 if self._search(decisions, explore) else fruitless + 1
+            if fruitless == _FRUITLESS:
+                raise ConfigError(
+                    f"SCIP solved {_FRUITLESS} instances of {self._source!r} without a decision. "
+                    "Choose harder instances, or a preset that leaves more to branching."
+                )
+        candidates, nodes, scores = zip(*self._rows, strict=True)
+        sizes = np.array([len(part) for part in candidates])
+        return Demonstrations(
+            np.concatenate(candidates), np.stack(nodes), sizes, np.concatenate(scores)
+        )
+
+    def _search(self, decisions: int, explore: Explore | None) -> bool:
+        """Search one instance, return whether there was anything to decide."""
+        seed = int(self._rng.integers(_SOLVER_SEEDS))
+        model = self._source.draw(self._rng).build()
+        extractor = Extractor(model)
+        rng, rows, share = self._rng, self._rows, self._share
+
+        def decide(decision: Decision) -> int | None:
+            if len(rows) < decisions and rng.random() < share:
+                scores = strong_branching_scores(model, decision.variables)
+                rows.append((extractor.candidates(), node_features(decision), scores))
+                return int(scores.argmax())
+            if explore is None:
+                return None
+            return explore(dataclasses.replace(decision, observation=extractor.candidates()))
+
+        settings = dataclasses.replace(self._settings, seed=seed)
+        return evaluate(decide, model, settings).decisions > 0
+
+
+def _make_source(arguments: Mapping[str, Any]) -> Source:
+    if arguments["instances"] is not None:
+        return FileSource(arguments["instances"])
+    return FamilySource(arguments["family"], arguments["size"], arguments["generator"] or {})
+
+
+def _make_settings(arguments: Mapping[str, Any]) -> SearchSettings:
+    given = {name: arguments[name] for name in _SEARCH if name not in ("horizon", "parameters")}
+    if isinstance(given["objective_limit"], str):
+        raise ConfigError("world_kwargs: imitation needs objective_limit as a number or None.")
+    parameters = {"branching/pscost/priority": _NEXT_TO_OURS, **(arguments["parameters"] or {})}
+    return SearchSettings(
+        **given, decision_limit=arguments["horizon"], parameters=parameters
+    )
