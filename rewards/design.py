@@ -59,7 +59,7 @@ step, `caption` at every step and at reset."""
 INFO_PREFIX = "info:"
 """A column "info:<key>" in `needs` is `info[key]`, a number at every step but not at reset."""
 
-_NEEDS = COLUMNS | {"components", "obs", "action", "next_obs", "flat"}
+_NEEDS = COLUMNS | {"components", "obs", "action", "next_obs", "flat", "scores"}
 
 Depends: TypeAlias = Literal["row", "step", "episode"]
 Memory: TypeAlias = Literal["none", "statistics", "model"]
@@ -140,7 +140,8 @@ class RewardDesign(Protocol):
         needs: What the plug must fill: "components", "obs", "action", "next_obs", names of
             `COLUMNS`, and "info:<key>" for a number that the world writes into its info. With
             "flat", observations and actions come as (N, D) float32 rows (discrete parts one-hot,
-            images divided by 255) instead of as the space gives them.
+            images divided by 255) instead of as the space gives them. "scores" come with recorded
+            episodes only: no plug fills them.
         depends: What a payment depends on. "row": this step alone (and the memory), so any rows can
             be relabelled at any time. "step": this step and the slot's past, so `step` is exact
             online. "episode": the whole episode; `relabel` leaves the rewards of open ones as they

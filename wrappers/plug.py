@@ -71,13 +71,18 @@ def require_names(design: RewardDesign, env: Any) -> ComponentNames:
     """Return the components a design reads on `env`; empty if it reads none.
 
     Raises:
-        ConfigError: the design reads components and the world declares none.
+        ConfigError: the design reads components and the world declares none, or reads scores.
     """
     if not isinstance(design, RewardDesign):
         raise ConfigError(
             f"Expected a reward design such as rewardloom.rewards.DeferDesign(), got {design!r}."
         )
     check_needs(design)
+    if "scores" in design.needs:
+        raise ConfigError(
+            f"{type(design).__name__} reads scores that only recorded episodes carry. Name what "
+            'the world gives: score="info:<key>" for a number in info at every step, or a component.'
+        )
     if "components" not in design.needs:
         return ComponentNames(())
     names = reward_component_names(env)

@@ -58,7 +58,7 @@ class ScoreColumn:
         self.name = name
         self._is_info = name is not None and name.startswith(INFO_PREFIX)
         self._index = -1
-        self.needs = frozenset() if name is None else frozenset({name})
+        self.needs = frozenset({"scores" if name is None else name})
         if name is not None and not self._is_info:
             self.needs = frozenset({"components"})
 

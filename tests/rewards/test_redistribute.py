@@ -17,6 +17,8 @@ from rewardloom.rewards.redistribute.scores import (
     settle,
     softmax_of,
 )
+from rewardloom.testing import ComponentWorld
+from rewardloom.wrappers import RedistributeReward
 
 
 def redistribute(mode, **kwargs):
@@ -322,6 +324,8 @@ def test_a_component_that_does_not_exist_is_refused():
 
 
 def test_missing_scores_are_refused():
+    with pytest.raises(ConfigError, match="reads scores"):
+        RedistributeReward(ComponentWorld(), "softmax")
     with pytest.raises(ConfigError, match="without scores"):
         redistribute("softmax").relabel(episode_batch([[1.0]]))
     with pytest.raises(ConfigError, match="info:gain"):

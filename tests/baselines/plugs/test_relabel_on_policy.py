@@ -14,8 +14,9 @@ from rewardloom.baselines.plugs import (
     load_design,
     save_design,
 )
+from rewardloom.baselines.plugs.record import TickRecorder
 from rewardloom.errors import ConfigError, RunError
-from rewardloom.rewards import CountDesign, DeferDesign, WeightDesign
+from rewardloom.rewards import CountDesign, DeferDesign, RedistributeDesign, WeightDesign
 from rewardloom.testing import ComponentWorld
 
 GAMMA, LAMBDA = 0.9, 0.8
@@ -340,3 +341,10 @@ def test_normalized_observations_are_fine():
     model = PPO("MlpPolicy", venv, n_steps=16, batch_size=32, n_epochs=1, device="cpu")
     attach_relabel(model, WeightDesign({"a": 1.0}))
     model.learn(32)
+
+
+def test_a_design_whose_scores_no_world_gives_is_refused_before_anything_is_learned():
+    model = model_of(PPO)
+    with pytest.raises(ConfigError, match=r'RedistributeDesign reads scores .*score="info:<key>"'):
+        attach_relabel(model, RedistributeDesign("softmax"))
+    assert not isinstance(model.env, TickRecorder)
