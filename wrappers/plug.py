@@ -81,7 +81,7 @@ def require_names(design: RewardDesign, env: Any) -> ComponentNames:
     if "scores" in design.needs:
         raise ConfigError(
             f"{type(design).__name__} reads scores that only recorded episodes carry. Name what "
-            'the world gives: score="info:<key>" for a number in info at every step, or a component.'
+            'the world gives: score="info:<key>" for a number in info, or a component.'
         )
     if "components" not in design.needs:
         return ComponentNames(())
