@@ -313,6 +313,22 @@ def test_bad_components_are_one_clear_error(components, words):
 
 
 @pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda t: 1.0, "returned one number"),
+        (lambda t: np.ones(3), r"returned an array of shape \(3,\)"),
+        (lambda t: float(t.action == 0), "failed on a batch .TypeError"),
+        (lambda t: 1.0 if t.action == 0 else 0.0, "failed on a batch .ValueError"),
+    ],
+)
+def test_a_function_for_one_step_on_a_vector_is_told_what_a_batch_is(function, words):
+    env = vector.RewardComponents(SyncVectorEnv([NullEnv] * 2), x=function)
+    env.reset(seed=0)
+    with pytest.raises(ConfigError, match=rf"component 'x' {words}.*all 2 .* shape \(2,\), for"):
+        env.step(np.zeros(2, int))
+
+
+@pytest.mark.parametrize(
     ("source", "words"),
     [
         ("speed", r"'x' reads info\['speed'\], which is missing at .*default"),

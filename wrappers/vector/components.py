@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -112,7 +112,7 @@ class RewardComponents(gym.vector.VectorWrapper):
     def _read(self, source: Source, transition: Transition, active: BoolN, late: BoolN) -> F64N:
         """Return one component of all slots, 0 where inactive."""
         if source.function is not None:
-            column = np.asarray(source.function(transition), np.float64)
+            column = self._called(source, source.function, transition)
         elif source.is_reward:
             column = np.asarray(transition.reward, np.float64)
         else:
@@ -126,6 +126,32 @@ class RewardComponents(gym.vector.VectorWrapper):
             index = int(np.flatnonzero(~np.isfinite(column))[0])
             source.checked(column[index], lambda: self._where(index))
         return column
+
+    def _called(
+        self, source: Source, function: Callable[[Transition], Any], transition: Transition
+    ) -> F64N:
+        """Return what a component's function says of all slots."""
+        try:
+            column = np.asarray(function(transition), np.float64)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"The function of component {source.name!r} failed on a batch "
+                f"({type(error).__name__}: {error}). {self._what_functions_do()}"
+            ) from error
+        if column.shape != (self.num_envs,):
+            got = "one number" if column.shape == () else f"an array of shape {column.shape}"
+            raise ConfigError(
+                f"The function of component {source.name!r} returned {got}. "
+                f"{self._what_functions_do()}"
+            )
+        return column
+
+    def _what_functions_do(self) -> str:
+        return (
+            f"In a vector it gets all {self.num_envs} sub-environments at once, every field with "
+            f"one row each, and returns an array of shape ({self.num_envs},), for example "
+            "lambda t: (t.action == 0).astype(float)."
+        )
 
     def _from_infos(
         self, source: Source, infos: dict[str, Any], active: BoolN, late: BoolN
