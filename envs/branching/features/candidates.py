@@ -12,12 +12,31 @@ from pyscipopt.scip import PY_SCIP_BRANCHDIR
 from rewardloom.envs.branching.features.columns import COLUMN_FEATURES
 from rewardloom.envs.branching.features.numbers import gather
 
-__all__ = ["CANDIDATE_FEATURES", "pseudocost_features"]
+__all__ = ["CANDIDATE_FEATURES", "predicted_gains", "pseudocost_features"]
 
 CANDIDATE_FEATURES = (*COLUMN_FEATURES, "gain_down", "gain_up", "gain_score")
 """Names of the candidate features; docs/worlds/branching_features.md defines each."""
 
 _LEAST_GAIN = 1e-6
+
+
+def predicted_gains(
+    model: Model, candidates: Sequence[Variable], fractionality: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the gains of the dual bound that pseudocosts predict below and above, each (k,).
+
+    Args:
+        model: A model in the middle of solving, its LP solved.
+        candidates: The k candidates' variables.
+        fractionality: (k,) how far their LP values are above the next lower integer.
+    """
+    down = fractionality * gather(
+        lambda variable: model.getVarPseudocost(variable, PY_SCIP_BRANCHDIR.DOWNWARDS), candidates
+    )
+    up = (1 - fractionality) * gather(
+        lambda variable: model.getVarPseudocost(variable, PY_SCIP_BRANCHDIR.UPWARDS), candidates
+    )
+    return down, up
 
 
 def pseudocost_features(
@@ -39,11 +58,6 @@ def pseudocost_features(
         fractionality: (k,) how far their LP values are above the next lower integer.
         norm: Norm of the objective.
     """
-    down = fractionality * gather(
-        lambda variable: model.getVarPseudocost(variable, PY_SCIP_BRANCHDIR.DOWNWARDS), candidates
-    )
-    up = (1 - fractionality) * gather(
-        lambda variable: model.getVarPseudocost(variable, PY_SCIP_BRANCHDIR.UPWARDS), candidates
-    )
+    down, up = predicted_gains(model, candidates, fractionality)
     score = np.sqrt(np.maximum(down, _LEAST_GAIN) * np.maximum(up, _LEAST_GAIN))
     return np.stack([down, up, score]) / norm

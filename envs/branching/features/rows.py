@@ -19,7 +19,7 @@ from pyscipopt import Model
 from pyscipopt.scip import Column, Row
 
 from rewardloom.envs.branching.features.columns import ColumnTable
-from rewardloom.envs.branching.features.numbers import AGE_OFFSET, gather
+from rewardloom.envs.branching.features.numbers import AGE_OFFSET, gather, take_segments
 
 __all__ = ["ROW_FEATURES", "RowTable", "Sides", "row_features"]
 
@@ -61,6 +61,8 @@ class RowTable:
         cosine: (r,) signed cosines between row and objective.
         edges: (2, e) int32, row index (a counted side) and column index (LP position).
         values: (e,) float32, signed coefficients over the row's norm.
+        coefficients: LP positions of row and column, and value, of each coefficient as SCIP
+            stores it, ordered by row.
     """
 
     key: tuple[object, ...]
@@ -70,6 +72,7 @@ class RowTable:
     cosine: NDArray[np.float64]
     edges: NDArray[np.int32]
     values: NDArray[np.float32]
+    coefficients: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 
     @classmethod
     def read(
@@ -79,21 +82,19 @@ class RowTable:
         lengths, column, value = _coefficients(rows)
         norm = gather(Row.getNorm, rows)
         norm[norm == 0] = 1
-        starts = np.cumsum(lengths) - lengths
         owner = np.repeat(np.arange(len(rows)), lengths)
+        coefficients = (owner, column, value)
         value = value / norm[owner]
         products = np.bincount(owner, value * columns.objective[column], len(rows))
         source, side = np.nonzero(sides.finite)
         sign = np.where(side == 0, -1.0, 1.0)
-        counted = np.repeat(np.arange(len(source)), lengths[source])
-        offset = np.cumsum(lengths[source]) - lengths[source]
-        taken = np.arange(len(counted)) + (starts[source] - offset)[counted]
+        counted, taken = take_segments(lengths, source)
         edges = np.stack([counted, column[taken]]).astype(np.int32)
         values = (value[taken] * sign[counted]).astype(np.float32)
         edges.setflags(write=False)
         values.setflags(write=False)
         cosine = products[source] / columns.norm * sign
-        return cls(key, source, sign, norm[source], cosine, edges, values)
+        return cls(key, source, sign, norm[source], cosine, edges, values, coefficients)
 
     @staticmethod
     def identify(model: Model, rows: Sequence[Row], sides: Sides) -> tuple[object, ...]:
