@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare and say where the report is; 1 if a run failed, 130 or 143 when interrupted."""
+    """Compare and print the scores; 1 if a run failed, 130 or 143 when interrupted."""
     given = _settings(args)
     again = args.resume or args.report_only
     if again and (args.overwrite or set(given) - {"jobs"}):
@@ -135,5 +135,10 @@ def _finish(result: CompareResult) -> int:
             file=sys.stderr,
         )
         return 128 + result.signal_number
+    from rich.console import Console
+
+    from rewardloom.baselines.comparison.display import score_table
+
+    Console().print(score_table(result.records))
     print(f"Report: {result.report}")
     return 1 if result.errors else 0

@@ -1,9 +1,15 @@
-"""Shows how the runs of a comparison go: a live table on a terminal, plain lines elsewhere."""
+"""Shows how the runs of a comparison go: a live table on a terminal, plain lines elsewhere.
+
+- `Display`, `RunView`: while they run.
+- `score_table`: when they have run.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,9 +21,12 @@ from rich.live import Live
 from rich.table import Table
 
 from rewardloom.baselines.comparison.pool import Task
+from rewardloom.baselines.comparison.results import RunRecord
+from rewardloom.baselines.comparison.sections import number
+from rewardloom.baselines.comparison.statistics import estimate
 from rewardloom.baselines.training.folder import RunFolder
 
-__all__ = ["Display", "RunView", "run_progress"]
+__all__ = ["Display", "RunView", "run_progress", "score_table"]
 
 _REFRESH = 1.0  # seconds between looks at the folders
 _LINE = 15.0  # seconds between plain lines about a running run
@@ -134,7 +143,16 @@ class Display:
     def _table(self) -> Table:
         done = sum(view.task.state == "finished" for view in self._views)
         table = Table(title=f"{done} of {len(self._views)} runs finished", title_justify="left")
-        for name in ("arm", "seed", "state", "steps", "steps/s", "left", "training return", "note"):
+        for name in (
+            "arm",
+            "seed",
+            "state",
+            "steps",
+            "steps/s",
+            "left",
+            "raw training return",
+            "note",
+        ):
             table.add_column(name, justify="left" if name in ("arm", "state", "note") else "right")
         for view in self._views:
             table.add_row(*view.cells(), style=_STYLE.get(view.state, "dim"))
@@ -151,9 +169,28 @@ class Display:
         facts: list[Any] = [f"{arm} seed {seed}: {word}", f"{steps} steps"]
         facts += [f"{rate} steps/s"] if rate else []
         facts += [f"{eta} left"] if eta else []
-        facts += [f"training return {earned}"] if earned else []
+        facts += [f"training return {earned} (raw)"] if earned else []
         facts += [note] if note else []
         print("  ".join(facts), file=self._console.file, flush=True)
+
+
+def score_table(records: Sequence[RunRecord]) -> Table:
+    """Return a table of the arms' evaluations: raw return, its interval, and finished runs."""
+    table = Table(title="Raw return without designs", title_justify="left")
+    table.add_column("arm")
+    for heading in ("IQM", "95 % interval", "runs"):
+        table.add_column(heading, justify="right")
+    for arm in dict.fromkeys(record.arm for record in records):
+        runs = [record for record in records if record.arm == arm]
+        scores = [run.scores["raw_return"] for run in runs if run.finished]
+        point = between = number(math.nan)
+        if scores:
+            found = estimate(scores)
+            point = number(found.point)
+            if math.isfinite(found.low):
+                between = f"{number(found.low)} to {number(found.high)}"
+        table.add_row(arm, point, between, f"{len(scores)} of {len(runs)}")
+    return table
 
 
 def run_progress(path: Path) -> tuple[int, float | None]:

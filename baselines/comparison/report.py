@@ -62,7 +62,7 @@ def write_report(
     shown = [p for p in found if p.column == "raw_return" or not is_constant(p, arms)]
     title = f"{config.common.world.rpartition(':')[2]}: {_listing(list(config.arms))}"
     sentences = verdicts(arms)
-    basis = f"{config.common.steps:,} steps per run, {_seeds(arms)}, 95 % intervals over seeds"
+    basis = f"{_steps_run(config, arms)}, {_seeds(arms)}, 95 % intervals over seeds"
     heading = (title, basis, *(sentences if len(sentences) == 1 else ()))
     write_summary(folder / "report.png", heading, arms, shown)
     bars, part_legend = sections.time_bars(arms)
@@ -73,6 +73,7 @@ def write_report(
         for i, arm in enumerate(arms)
     )
     compute = {**facts, "run_seconds": [arm.wall_seconds for arm in arms]}
+    compute["steps_run"] = _steps_run(config, arms)
     page = _template().substitute(
         title=html.escape(title),
         summary=_summary(config, arms),
@@ -128,12 +129,21 @@ def _template() -> Template:
     return Template(place.joinpath("template.html").read_text(encoding="utf-8"))
 
 
+def _steps_run(config: CompareConfig, arms: Sequence[ArmResult]) -> str:
+    """Return the steps that runs were trained for: whole rollouts, so more than was asked."""
+    taken = [run.step for arm in arms for run in arm.runs]
+    fewest, most, asked = min(taken), max(taken), config.common.steps
+    steps = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    note = "" if fewest == most == asked else f" ({asked:,} asked)"
+    return f"{steps} steps per run{note}"
+
+
 def _summary(config: CompareConfig, arms: Sequence[ArmResult]) -> str:
     common = config.common
     return (
         f"{_listing([html.escape(name) for name in config.arms])} on "
-        f"<code>{html.escape(common.world)}</code>: {_seeds(arms)}, each run trained for "
-        f"{common.steps:,} environment steps in {common.num_envs} environments at once. Every "
+        f"<code>{html.escape(common.world)}</code>: {_seeds(arms)}, {_steps_run(config, arms)} "
+        f"in {common.num_envs} environments at once. Every "
         f"agent was then scored on {common.eval_episodes} episodes of the world itself, without "
         "any reward design."
     )

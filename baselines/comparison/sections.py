@@ -253,7 +253,7 @@ def settings_list(config: CompareConfig, facts: Mapping[str, Any]) -> str:
         "World arguments": _mapping(common.world_kwargs),
         "Wrappers": ", ".join(_code(json.dumps(wrapper)) for wrapper in common.wrappers),
         "Components": _mapping(common.components),
-        "Steps per run": f"{common.steps:,}",
+        "Steps": facts["steps_run"],
         "Seeds": ", ".join(map(str, config.seeds)),
         "Algorithm": _ALGORITHM.get(common.algo, common.algo),
         "Algorithm arguments": _mapping(common.algo_kwargs),

@@ -18,7 +18,7 @@ _BAR_SECONDS = 0.2
 
 
 class ProgressCallback(BaseCallback):
-    """Writes steps, steps per second, mean training return and the time left to standard error.
+    """Writes steps, steps per second, mean raw training return and the time left to standard error.
 
     Args:
         total: Steps of the whole run.
@@ -71,7 +71,8 @@ class ProgressCallback(BaseCallback):
         step = self.num_timesteps
         rate = (step - self._first) / max(monotonic() - self._began, 1e-9)
         mean = self._episodes.mean_raw_return
-        facts = f"{rate:,.0f} steps/s  training return {'-' if mean is None else f'{mean:.4g}'}"
+        earned = "-" if mean is None else f"{mean:.4g}"
+        facts = f"{rate:,.0f} steps/s  training return {earned} (raw)"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, facts=facts)
             self._bar.refresh()

@@ -409,4 +409,4 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path, capsys):
     train(config(), tmp_path / "run")
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("640/640 steps")
-    assert "training return 10" in lines[-1]
+    assert "training return 10 (raw)" in lines[-1]

@@ -43,7 +43,8 @@ def test_two_arms_over_two_seeds_make_one_report(tmp_path):
     out = tmp_path / "out"
     done = run("--config", write_config(tmp_path), "--out", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"Report: {out / 'report.html'}\n"
+    assert done.stdout.endswith(f"Report: {out / 'report.html'}\n")
+    assert "2 of 2" in done.stdout
     assert "plain seed 1: finished" in done.stderr
     page = (out / "report.html").read_text()
     for words in ("plain", "count", "count: bonus", "2 seeds per arm", "data:image/webp;base64,"):
@@ -127,3 +128,13 @@ def test_wrong_words_are_one_clear_line(words, message, tmp_path, monkeypatch, c
     assert message in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_scores_and_the_report_are_the_last_words(make_comparison, capsys):
+    from rewardloom.baselines.cli import main
+
+    folder = make_comparison({"plain": [1.0, 2.0], "count": [3.0, 4.0]})
+    assert main(["compare", "--report-only", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"Report: {folder / 'report.html'}"
+    assert any("count" in line and "3 to 4" in line for line in lines)

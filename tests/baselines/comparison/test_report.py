@@ -206,6 +206,16 @@ def test_unfinished_runs_are_left_out_and_said(make_comparison):
     assert "seeds per arm: a 2, b 1" in text
 
 
+def test_the_steps_that_were_run_are_said_and_not_only_those_asked(make_comparison):
+    folder = make_comparison({"a": [1, 2], "b": [8, 9]})
+    assert Page(report_of(folder)).text.count("10,000 steps per run") == 2
+    assert "asked" not in report_of(folder)
+    status = folder / "runs" / "b" / "seed1" / "status.json"
+    status.write_text(json.dumps({"state": "finished", "step": 10_240}))
+    text = Page(report_of(folder)).text
+    assert text.count("10,000 to 10,240 steps per run (10,000 asked)") == 2
+
+
 def test_a_run_without_a_folder_is_left_out_and_said(make_comparison):
     folder = make_comparison({"a": [1, 2], "b": [8, 9]})
     shutil.rmtree(folder / "runs" / "b" / "seed1")
