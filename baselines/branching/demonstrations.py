@@ -64,6 +64,17 @@ class Demonstrations:
         """Return the number of decisions."""
         return len(self.sizes)
 
+    def __getitem__(self, part: slice) -> Demonstrations:
+        """Return decisions that follow one another, as in `demonstrations[10:20]`."""
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            raise ValueError("Demonstrations are sliced in steps of 1 only.")
+        ends = np.concatenate([[0], np.cumsum(self.sizes)])
+        rows = slice(ends[start], ends[max(start, stop)])
+        return Demonstrations(
+            self.candidates[rows], self.nodes[part], self.sizes[part], self.scores[rows]
+        )
+
     @classmethod
     def join(cls, parts: list[Demonstrations]) -> Demonstrations:
         """Return all decisions of at least one collection, in their order."""
@@ -79,7 +90,6 @@ class Collector:
             objective limit must be a number.
         rng: Draws instances, solver seeds and the decisions that are labelled.
         expert_share: Probability that a decision is labelled; strong branching then also makes it.
-        explore: Makes the other decisions; None leaves them to SCIP's rule `pscost`.
 
     Raises:
         ConfigError: An argument that does not exist or does not fit.
@@ -92,7 +102,9 @@ class Collector:
         *,
         expert_share: float,
     ):
-        refuse_unknown(world_kwargs, [*_SOURCE, *_SEARCH], kind="world argument")
+        refuse_unknown(
+            world_kwargs, [*_SOURCE, *_SEARCH], kind="argument", where="in world_kwargs"
+        )
         self._source = _make_source({**_SOURCE, **world_kwargs})
         self._settings = _make_settings({**_SEARCH, **world_kwargs})
         self._rng = rng
