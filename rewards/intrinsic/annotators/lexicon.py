@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +15,10 @@ from rewardloom.rewards.intrinsic.annotators.rules import Rule, checked_on, read
 from rewardloom.typing import F64N
 
 __all__ = ["LexiconAnnotator", "Rules"]
+
+_STRANGE = 100
+"""Different captions without any rule after which the shipped rules are taken to be out of place.
+Random play of NetHack meets a caption that has one within its first 35."""
 
 Rules: TypeAlias = str | os.PathLike[str] | Sequence[Any]
 
@@ -25,7 +30,9 @@ class LexiconAnnotator:
     several rules match at one place, the first in the list decides and takes the text it
     matched; reading goes on behind it. The caption has the highest weight found; it is helpful
     if that is at least 1. A caption that no rule matches is unhelpful and weighs 0: the
-    lexicon always answers. Of two captions the one of the higher weight shows more progress.
+    lexicon always answers. If none of the first 100 different captions has one of the shipped
+    rules, a warning says once that they do not fit the world. Of two captions the one of the
+    higher weight shows more progress.
 
     The shipped rules are about the hero's own deeds in NetHack ("You kill the newt!"), not those
     of pets and monsters ("The newt is killed!"), and skip quoted text. They are ours; they are
@@ -60,6 +67,7 @@ class LexiconAnnotator:
         self.name = f"lexicon:{goal}"
         digest = hashlib.blake2b(repr(self._rules).encode(), digest_size=4).hexdigest()
         self.version = digest if rules is not None else f"{checked_on()} {digest}"
+        self._strange: set[str] | None = set() if rules is None else None
         self._any = re.compile("|".join(f"({rule.regex})" for rule in self._rules))
         # these tell the common caption that counts for nothing in one search
         self._maybe_helpful = _any_of(rule for rule in self._rules if rule.weight >= 1)
@@ -67,6 +75,8 @@ class LexiconAnnotator:
 
     def label(self, captions: Sequence[str]) -> F64N:
         """Return 1.0 or 0.0 for each caption, (len(captions),) float64."""
+        if self._strange is not None:
+            self._doubt(captions)
         labels = np.zeros(len(captions))
         search = self._maybe_helpful.search
         for index, caption in enumerate(captions):
@@ -77,6 +87,8 @@ class LexiconAnnotator:
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> F64N:
         """Return 1.0, 0.0 or 0.5 for each pair: the caption of the higher weight, or a tie."""
+        if self._strange is not None:
+            self._doubt([caption for pair in pairs for caption in pair])
         ahead = [self._weight(first) - self._weight(second) for first, second in pairs]
         return 0.5 + 0.5 * np.sign(np.array(ahead, float))
 
@@ -84,6 +96,27 @@ class LexiconAnnotator:
         """Return the id of the rule that decided on `caption`, or None if none matches."""
         rule = self._top(caption)
         return None if rule is None else rule.id
+
+    def _doubt(self, captions: Sequence[str]) -> None:
+        """Warn once if the shipped rules know nothing of a world; the first that does ends it."""
+        strange = self._strange
+        if strange is None:
+            return
+        for caption in captions:
+            if self._any.search(caption) is not None:
+                self._strange = None
+                return
+            if caption.strip():
+                strange.add(caption)
+        if len(strange) >= _STRANGE:
+            self._strange = None
+            warnings.warn(
+                f"None of {len(strange)} different captions has a rule (0 %) for goal "
+                f"{self.goal!r}: the shipped rules are about NetHack, and every caption here, such "
+                f'as {min(strange)!r}, is unhelpful. For MiniGridCaptions give rules="minigrid", '
+                "for other worlds rules of your own.",
+                stacklevel=3,
+            )
 
     def _weight(self, caption: str) -> int:
         if self._maybe_weighted.search(caption) is None:

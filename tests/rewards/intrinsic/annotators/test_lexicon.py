@@ -191,3 +191,30 @@ def test_refuses_files_that_hold_no_rules(tmp_path):
     broken.write_text('{"rulez": []}')
     with pytest.raises(ConfigError, match=r"Rule file .*must be a list"):
         LexiconAnnotator("score", broken)
+
+
+def grid_captions(count):
+    return [f"You stand before door {number}." for number in range(count)]
+
+
+@pytest.mark.parametrize("ask", ["label", "compare"])
+def test_a_world_that_the_shipped_rules_do_not_know_is_warned_of_once(ask):
+    lexicon = LexiconAnnotator("score")
+    captions = grid_captions(102)
+    items = captions if ask == "label" else list(zip(captions[::2], captions[1::2], strict=True))
+    call = getattr(lexicon, ask)
+    few = items[: 99 if ask == "label" else 49]
+    for _ in range(3):
+        call([*few, *few])
+    call(["", " "] if ask == "label" else [("", " ")])
+    with pytest.warns(UserWarning, match=r"None of 10\d .* 'score'.*door.*rules=\"minigrid\""):
+        call(items)
+    call(items)
+
+
+def test_one_message_of_nethack_ends_the_doubt_and_own_rules_are_never_doubted():
+    lexicon = LexiconAnnotator("score")
+    lexicon.label(["It's a wall.", "You kill the newt!"])
+    lexicon.label(grid_captions(300))
+    rules = [{"id": "win", "regex": "You win", "weight": 2}]
+    LexiconAnnotator("score", rules=rules).label(grid_captions(300))
