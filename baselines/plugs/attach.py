@@ -44,7 +44,8 @@ def attach_relabel(
     reads of each (flat observations are float32). What other designs have paid stays. Rows that
     another design has paid are paid anew too where they can be, and are else no longer sampled; of
     a loaded buffer the same design is taken to go on if its class and the attributes of
-    `RewardDesign` are the same.
+    `RewardDesign` are the same, and if one without memory also pays for one of the last episodes
+    what was paid for it. Arguments of a design with statistics are not compared.
 
     Args:
         model: With its environments set.

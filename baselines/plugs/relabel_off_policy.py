@@ -118,6 +118,7 @@ class _RelabelsEpisodes:
     _steps: StoredSteps | None = None  # all valid rows, if the design has a model, else None
     _paid_with = -1
     _payer: tuple[str, ...] = ()  # which design paid the valid rows
+    _witness: tuple[EpisodeBatch, np.ndarray] | None = None  # episodes, and what was paid for them
 
     # SB3's own
     pos: int
@@ -155,13 +156,18 @@ class _RelabelsEpisodes:
             self._length = np.zeros(shape, np.int64)
         design = relabeller.design
         payer = _payer(design)
-        same = before is None or before.design is design or design.memory == "model"
-        if self._payer != payer or not same:
+        if self._payer != payer or not self._goes_on(before, design):
             self._drop_others()
         self._payer = payer
         self._open = np.full(self.n_envs, self.pos)
         self._open_length = np.zeros(self.n_envs, np.int64)
         self._torn = np.zeros(self.n_envs, bool)
+
+    def _goes_on(self, before: OffPolicyRelabeller | None, design: RewardDesign) -> bool:
+        """Return whether a design of the same kind is the one that paid the valid rows."""
+        if before is not None:
+            return before.design is design or design.memory == "model"
+        return self._witness is None or _pays(design, *self._witness)
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: Any) -> None:
         """Store one step of every environment; rewrite the episodes that end with it."""
@@ -231,6 +237,8 @@ class _RelabelsEpisodes:
         lengths = np.diff(episodes.offsets)
         if (lengths != self._open_length[slots]).any():
             raise RunError("The recording wrapper and the replay buffer disagree on an episode.")
+        if relabeller.design.memory == "none" and (self._witness is None or paid.any()):
+            self._witness = settled
         rows, episode = span_rows(self._open[slots], lengths)
         rows, owners = rows % self.buffer_size, slots[episode]
         self.rewards[rows, owners] = paid
@@ -286,6 +294,7 @@ class _RelabelsEpisodes:
         self._valid[:] = False
         self._valid_count = 0
         self._steps = None
+        self._witness = None
 
     def _check_room(self) -> None:
         if (self._open_length > self.buffer_size).any():
@@ -367,6 +376,14 @@ def _payer(design: RewardDesign) -> tuple[str, ...]:
     settles = "settles" if design.settles_truncation else "raw"
     kind = (type(design).__qualname__, design.memory, design.depends, settles)
     return (*kind, *sorted(design.needs))
+
+
+def _pays(design: RewardDesign, episodes: EpisodeBatch, paid: np.ndarray) -> bool:
+    """Return whether a design without memory pays what was paid for episodes; it learns nothing."""
+    state = copy.deepcopy(design.state_dict())
+    again = design.relabel(episodes)
+    design.load_state_dict(state)
+    return np.allclose(again, paid)
 
 
 def _of_slot(value: Any, slot: int) -> Any:

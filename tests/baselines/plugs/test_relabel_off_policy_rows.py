@@ -13,7 +13,13 @@ from rewardloom.baselines.plugs import (
     attach_relabel,
 )
 from rewardloom.errors import RunError
-from rewardloom.rewards import DeferDesign, HeronDesign, RedistributeDesign, WeightDesign
+from rewardloom.rewards import (
+    DeferDesign,
+    HeronDesign,
+    RedistributeDesign,
+    ScaleDesign,
+    WeightDesign,
+)
 from rewardloom.testing import ComponentWorld
 
 LONGEST = 7  # steps of a ComponentWorld's episode
@@ -296,3 +302,44 @@ def test_an_emptied_buffer_starts_afresh():
     model.learning_starts = model.num_timesteps + 30
     model.learn(80, reset_num_timesteps=False)
     assert check_whole(model.replay_buffer) > 20
+
+
+class Once(ScaleDesign):
+    """Pays the first episodes it is given, and nothing for later ones."""
+
+    def relabel(self, episodes):
+        paid, self.factor = super().relabel(episodes), 0.0
+        return paid
+
+
+@pytest.mark.parametrize(
+    ("paid", "same", "other"),
+    [
+        (
+            WeightDesign({"a": 1.0, "outcome": 5.0}),
+            WeightDesign({"outcome": 5.0, "a": 1.0}),
+            WeightDesign({"a": 2.0, "outcome": 5.0}),
+        ),
+        (Once(2.0), Once(2.0), Once(3.0)),
+        (
+            RedistributeDesign("softmax", score="a"),
+            RedistributeDesign("softmax", score="a"),
+            RedistributeDesign("softmax", score="a", temperature=0.1),
+        ),
+    ],
+)
+def test_a_loaded_buffer_drops_rows_that_the_same_class_has_paid_otherwise(
+    paid, same, other, tmp_path
+):
+    attached(paid).save_replay_buffer(tmp_path / "rows")
+    model = model_of()
+    model.load_replay_buffer(tmp_path / "rows")
+    state = same.state_dict()
+    attach_relabel(model, same)
+    assert model.replay_buffer.valid_share > 0.5
+    assert same.state_dict() == state
+    model = model_of()
+    model.load_replay_buffer(tmp_path / "rows")
+    with pytest.warns(UserWarning, match=DROPPED):
+        attach_relabel(model, other)
+    assert model.replay_buffer.valid_share == 0.0
