@@ -1,0 +1,148 @@
+"""Shows and stores what policies came to.
+
+- `results_table`: a table for the terminal.
+- `notes`: what a reader must know of it.
+- `summary_json`: the same, and more, as JSON has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rewardloom.baselines.branching.results import Trial
+from rewardloom.baselines.branching.statistics import METRICS, MetricSummary, PolicySummary
+from rewardloom.baselines.comparison.statistics import CONFIDENCE, Estimate
+
+__all__ = ["notes", "results_table", "summary_json"]
+
+
+def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: str) -> Table:
+    """Return a row for each policy; the fewest nodes of all are bold.
+
+    Args:
+        summaries: What to show, in this order.
+        title: Above the table.
+        reference: The policy that the ratio is taken to.
+    """
+    with_agents = any(summary.policy_seconds for summary in summaries)
+    table = Table(title=Text(title, "bold"), title_justify="left")
+    table.add_column("policy", overflow="fold")
+    for heading in ("nodes", f"× {reference}", "LP\niterations", "solver\nseconds"):
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    if with_agents:
+        table.add_column("agent\nseconds", justify="right", no_wrap=True)
+    table.add_column("wins", justify="right", no_wrap=True)
+    table.add_column("solved", justify="right", no_wrap=True)
+    fewest = min(summary.metrics["nodes"].mean.point for summary in summaries)
+    for summary in summaries:
+        nodes = summary.metrics["nodes"]
+        mark = "" if summary.solved == summary.runs else "> "
+        cells = [
+            _label(summary),
+            mark + _interval(nodes.mean),
+            "" if summary.policy == reference else _interval(nodes.ratio),
+            mark + _number(summary.metrics["lp_iterations"].mean.point),
+            mark + _number(summary.metrics["solver_seconds"].mean.point),
+            *([_number(summary.policy_seconds)] if with_agents else []),
+            f"{nodes.wins:.3g}",
+            f"{math.floor(100 * summary.share_solved)} %",
+        ]
+        style = "bold" if nodes.mean.point == fewest else ""
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    return table
+
+
+def notes(summaries: Sequence[PolicySummary], trials: Sequence[Trial]) -> list[str]:
+    """Return sentences on what the table's numbers mean.
+
+    Args:
+        summaries: What is shown.
+        trials: What it was made of.
+    """
+    shifts = ", ".join(f"{shift:g}" for shift in METRICS.values())
+    first = summaries[0]
+    found = [
+        f"Shifted geometric means (shifts {shifts}) over {first.instances} instances, each the "
+        f"mean over solver seeds; [{100 * CONFIDENCE:.0f} % intervals], the ratio's paired. Wins "
+        "are by nodes, shared where equal."
+    ]
+    if any(summary.training_seeds > 1 for summary in summaries):
+        found.append("(N) stands for N training seeds; their intervals cover seeds and instances.")
+    if any(summary.solved < summary.runs for summary in summaries):
+        found.append("> marks means that count unsolved searches at their limit.")
+    empty = len(_without_decision(trials))
+    if empty:
+        found.append(
+            f"{empty} of {first.instances} instances were solved without a decision by every "
+            "policy and tell nothing about branching."
+        )
+    return found
+
+
+def summary_json(summaries: Sequence[PolicySummary]) -> list[dict[str, Any]]:
+    """Return the summaries as JSON has them; an interval that is not known is null."""
+    return [
+        {
+            "policy": summary.policy,
+            "training_seeds": summary.training_seeds,
+            "instances": summary.instances,
+            "runs": summary.runs,
+            "solved": summary.solved,
+            "share_solved": summary.share_solved,
+            "decisions": summary.decisions,
+            "policy_seconds": summary.policy_seconds,
+            **{name: _metric_json(metric) for name, metric in summary.metrics.items()},
+        }
+        for summary in summaries
+    ]
+
+
+def _metric_json(metric: MetricSummary) -> dict[str, Any]:
+    return {
+        "mean": metric.mean.point,
+        "interval": _ends(metric.mean),
+        "ratio": _known(metric.ratio.point),
+        "ratio_interval": _ends(metric.ratio),
+        "median": metric.median,
+        "wins": metric.wins,
+    }
+
+
+def _ends(estimate: Estimate) -> list[float | None]:
+    return [_known(estimate.low), _known(estimate.high)]
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _label(summary: PolicySummary) -> str:
+    many = summary.training_seeds > 1
+    return f"{summary.policy} ({summary.training_seeds})" if many else summary.policy
+
+
+def _interval(estimate: Estimate) -> str:
+    ends = [estimate.low, estimate.high]
+    if any(math.isnan(end) for end in ends):
+        return _number(estimate.point)
+    return f"{_number(estimate.point)}\n[{_number(ends[0])}, {_number(ends[1])}]"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    if value >= 100:
+        return f"{value:,.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+
+
+def _without_decision(trials: Sequence[Trial]) -> set[tuple[str, str]]:
+    asked = {(trial.test_set, trial.instance) for trial in trials if trial.decisions}
+    return {(trial.test_set, trial.instance) for trial in trials} - asked
