@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -30,14 +31,18 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
         reference: The policy that the ratio is taken to.
     """
     with_agents = any(summary.policy_seconds for summary in summaries)
-    table = Table(title=Text(title, "bold"), title_justify="left")
-    table.add_column("policy", overflow="fold")
-    for heading in ("nodes", f"× {reference}", "LP\niterations", "solver\nseconds"):
+    seconds = "seconds\n+ agent" if with_agents else "seconds"
+    table = Table(
+        title=Text(title, "bold"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("policy", overflow="fold", min_width=12)
+    headings = ("nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved")
+    for heading in headings:
         table.add_column(Text(heading), justify="right", no_wrap=True)
-    if with_agents:
-        table.add_column("agent\nseconds", justify="right", no_wrap=True)
-    table.add_column("wins", justify="right", no_wrap=True)
-    table.add_column("solved", justify="right", no_wrap=True)
     fewest = min(summary.metrics["nodes"].mean.point for summary in summaries)
     for summary in summaries:
         nodes = summary.metrics["nodes"]
@@ -47,8 +52,7 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
             mark + _interval(nodes.mean),
             "" if summary.policy == reference else _interval(nodes.ratio),
             mark + _number(summary.metrics["lp_iterations"].mean.point),
-            mark + _number(summary.metrics["solver_seconds"].mean.point),
-            *([_number(summary.policy_seconds)] if with_agents else []),
+            mark + _seconds(summary),
             f"{nodes.wins:.3g}",
             f"{math.floor(100 * summary.share_solved)} %",
         ]
@@ -71,6 +75,8 @@ def notes(summaries: Sequence[PolicySummary], trials: Sequence[Trial]) -> list[s
         f"mean over solver seeds; [{100 * CONFIDENCE:.0f} % intervals], the ratio's paired. Wins "
         "are by nodes, shared where equal."
     ]
+    if any(summary.policy_seconds for summary in summaries):
+        found.append("The agents' own time comes on top of the solver's: + mean seconds.")
     if any(summary.training_seeds > 1 for summary in summaries):
         found.append("(N) stands for N training seeds; their intervals cover seeds and instances.")
     if any(summary.solved < summary.runs for summary in summaries):
@@ -126,6 +132,12 @@ def _label(summary: PolicySummary) -> str:
     return f"{summary.policy} ({summary.training_seeds})" if many else summary.policy
 
 
+def _seconds(summary: PolicySummary) -> str:
+    solver = _number(summary.metrics["solver_seconds"].mean.point)
+    agent = summary.policy_seconds
+    return f"{solver}\n+ {_number(agent)}" if agent else solver
+
+
 def _interval(estimate: Estimate) -> str:
     ends = [estimate.low, estimate.high]
     if any(math.isnan(end) for end in ends):
@@ -140,7 +152,7 @@ def _number(value: float) -> str:
         return f"{value:,.0f}"
     if value >= 10:
         return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.2g}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _without_decision(trials: Sequence[Trial]) -> set[tuple[str, str]]:
