@@ -22,7 +22,7 @@ from rewardloom.errors import RunError, unknown_name
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("train", "evaluate", "compare", "envs", "doctor")
+COMMANDS = ("train", "evaluate", "compare", "branching", "envs", "doctor")
 
 _FROM_EXTRA = ("torch", "stable_baselines3", "sb3_contrib", "tensorboard", "rich", "matplotlib")
 

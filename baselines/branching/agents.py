@@ -150,11 +150,7 @@ def load_agent(folder: str | os.PathLike[str]) -> BranchingAgent:
     if not place.is_dir():
         raise ConfigError(f"There is no folder {place} with an agent.")
     if not (place / "agent.json").is_file():
-        if not RunFolder(place).exists:
-            raise ConfigError(
-                f"The folder {place} holds no agent: neither agent.json nor a training run."
-            )
-        return _find_class(_RUN_AGENT, place).load(place)
+        return _load_run(place)
     name, settings = _read_description(place / "agent.json")
     kind = _find_class(name, place)
     try:
@@ -163,6 +159,17 @@ def load_agent(folder: str | os.PathLike[str]) -> BranchingAgent:
         raise ConfigError(f"The agent in {place} cannot be built: {error}") from error
     _load_weights(agent, place)
     return cast("BranchingAgent", agent)
+
+
+def _load_run(place: Path) -> BranchingAgent:
+    run = RunFolder(place)
+    if not run.exists:
+        raise ConfigError(
+            f"The folder {place} holds no agent: neither agent.json nor a training run."
+        )
+    if (place / "log.csv").is_file() and not run.status.is_file():
+        raise ConfigError(f"The training in {place} has not ended: there is no agent.json yet.")
+    return _find_class(_RUN_AGENT, place).load(place)
 
 
 def _read_description(file: Path) -> tuple[str, dict[str, Any]]:
