@@ -28,11 +28,12 @@ _SMALLEST = (160, 240)  # height and width, in units
 _TOP, _BOTTOM, _LEFT, _RIGHT = 74.0, 34.0, 44.0, 18.0  # margins around the tree, in units
 _WIDEST_COLUMN, _TALLEST_ROW = 96.0, 78.0  # where few nodes leave much room
 _DROP = 9.0  # below its parent, of a node without a bound
-_MOST_LABELS = 80
+_MOST_LABELS = 40
 _MANY = 50  # nodes
+_BOUND_CAPTION = "lower bound downwards, as minimization; dashed: best feasible node"
 _BEYOND = 1e19  # SCIP's infinity is 1e20
 
-Points = npt.NDArray[np.float64]
+Points = npt.NDArray[np.floating[Any]]
 
 
 class _Box(NamedTuple):
@@ -121,9 +122,8 @@ def draw_trees(
     canvas = marks.Canvas(*_checked(size, scale), scale)
     canvas.text(16, 18, heading or "Search trees", size=15, weight="bold")
     low, high = _finite_range(layouts)
-    if low <= high:
-        canvas.text(16, 48, "lower bound", size=10, color=marks.MUTED)
-    top = _TOP + 26
+    canvas.text(16, 38, _BOUND_CAPTION, color=marks.MUTED)
+    top = _TOP + 34
     whole = _Box(_LEFT + 14, top, canvas.width - _LEFT - 26, canvas.height - top - _BOTTOM - 8)
     boxes, column = _share(layouts, whole)
     _draw_bound_rules(canvas, marks, whole, low, high)
@@ -224,7 +224,8 @@ def _draw_by_depth(
     column = min(box.width / layout.leaves, _WIDEST_COLUMN)
     row = min((box.height - 16) / max(levels - 1, 1), _TALLEST_ROW)
     left = box.left + (box.width - column * (layout.leaves - 1)) / 2
-    at = np.stack([left + column * layout.x, box.top + 8 + row * layout.depth], axis=1)
+    x, y = left + column * layout.x, box.top + 8 + row * layout.depth
+    at: Points = np.stack([x, y], axis=1)
     style = marks.Style.fitting(column, row)
     _draw_depth_rules(canvas, marks, box, row, levels)
     edges = np.stack([at[layout.parent_row], at], axis=1)
@@ -233,7 +234,7 @@ def _draw_by_depth(
 
 
 def _draw_depth_rules(canvas: Any, marks: ModuleType, box: _Box, row: float, levels: int) -> None:
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if s * row >= 22)
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if s * row >= 26)
     depths = np.arange(0, levels, step)
     y = box.top + 8 + row * depths
     ends = np.array([box.left - 6, box.left + box.width])

@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, IdentityTransform
 
 from rewardloom.envs.branching.layout import UNPROCESSED, WAITING, TreeLayout
 from rewardloom.envs.branching.tree import BRANCHED, CUT_OFF, FEASIBLE
@@ -43,6 +46,7 @@ _BOUNDS = LinearSegmentedColormap.from_list(
     "bounds", ["#6cb2e6", "#2f82cc", "#1f56a3", "#2b1f6b", "#1c0f3a"]
 )
 _PER_INCH = 100  # units
+_STEPS = 64  # of a gradient
 _POINT = 72 / _PER_INCH  # points in a unit
 _WIDTH_OF_LETTER = 0.6  # in heights of the font
 _KEY = {
@@ -53,7 +57,7 @@ _KEY = {
     WAITING: "waiting",
 }
 
-Points = npt.NDArray[np.float64]
+Points = npt.NDArray[np.floating[Any]]
 
 
 class Canvas:
@@ -70,41 +74,51 @@ class Canvas:
         self._pixels = (height, width)
         dpi = _PER_INCH * scale
         # Half a pixel more, since matplotlib rounds down.
-        figure = Figure(figsize=((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi)
-        self._canvas = FigureCanvasAgg(figure)
-        figure.set_facecolor("white")
-        self._axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        self._axes.set_axis_off()
-        self._axes.set_xlim(0, self.width)
-        self._axes.set_ylim(self.height, 0)
-        self._axes.set_autoscale_on(False)
+        self._figure = Figure(figsize=((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi)
+        self._figure.set_facecolor("white")
+        self._canvas = FigureCanvasAgg(self._figure)
+        # Artists go on the figure itself: axes would take as long as everything else.
+        self._units = Affine2D().scale(scale, -scale).translate(0, height)
 
     def text(self, x: float, y: float, text: str, *, size: float = 11, **options: Any) -> None:
         """Write text whose middle line is at `y`; `size` is its height in units."""
         options = {"color": INK, "ha": "left", "va": "center_baseline", **options}
-        self._axes.text(
-            x, y, text, fontsize=size * _POINT, family="DejaVu Sans", parse_math=False, **options
-        )
+        options |= {"family": "DejaVu Sans", "parse_math": False, "usetex": False}
+        artist = Text(x, y, text, fontsize=size * _POINT, transform=self._units, **options)
+        self._figure.add_artist(artist)
 
     def lines(self, points: Points, color: Any, width: float, **options: Any) -> None:
         """Draw polylines (n, k, 2); `color` is one color or one for each line."""
         if len(points):
-            lines = LineCollection(list(points), colors=color, linewidths=width * _POINT, **options)
-            self._axes.add_collection(lines, autolim=False)
+            options |= {"colors": color, "linewidths": width * _POINT, "transform": self._units}
+            self._figure.add_artist(LineCollection(list(points), **options))
 
     def marks(self, points: Points, marker: str, size: float, **options: Any) -> None:
         """Put a marker of `size` units on points (n, 2); `lw` is in units."""
         if len(points):
+            style = MarkerStyle(marker)
+            shape = style.get_path().transformed(style.get_transform())
             options["linewidths"] = options.pop("lw", 0.0) * _POINT
-            self._axes.scatter(*points.T, s=(size * _POINT) ** 2, marker=marker, **options)
+            if not style.is_filled():
+                options = {"facecolors": "none", **options}
+            marks = PathCollection(
+                [shape],
+                sizes=[(size * _POINT) ** 2],
+                offsets=points,
+                offset_transform=self._units,
+                **options,
+            )
+            marks.set_transform(IdentityTransform())
+            self._figure.add_artist(marks)
 
     def gradient(self, x: float, y: float, width: float, height: float) -> None:
         """Fill a rectangle with the colors of bounds, from the lowest to the highest."""
-        extent = (x, x + width, y + height, y)
-        ramp = np.linspace(0, 1, 128)[None]
-        self._axes.imshow(ramp, _BOUNDS, aspect="auto", extent=extent, interpolation="nearest")
-        self._axes.set_xlim(0, self.width)
-        self._axes.set_ylim(self.height, 0)
+        left = x + np.arange(_STEPS) * width / _STEPS
+        middle = np.full(_STEPS, y + height / 2)
+        # Each step ends where the rectangle does, under those that come after it.
+        end = np.full(_STEPS, x + width)
+        points = np.stack([np.stack([left, middle], 1), np.stack([end, middle], 1)], axis=1)
+        self.lines(points, _BOUNDS(np.linspace(0, 1, _STEPS)), height, capstyle="butt")
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Return the picture, (height, width, 3) uint8."""
@@ -166,11 +180,11 @@ def draw_marks(
     edge = {"edgecolors": "white", "lw": style.line * 0.6 if mark > 5 else 0.0}
     open_ = {"facecolors": "white", "edgecolors": _GONE, "lw": style.line}
     canvas.marks(at[kind == UNPROCESSED], "o", 0.55 * mark, zorder=3, **open_)
-    cut = {"color": _GONE, "lw": max(1.3 * style.line, 0.7)}
+    cut = {"edgecolors": _GONE, "lw": max(1.3 * style.line, 0.7)}
     canvas.marks(at[kind == CUT_OFF], "_", mark, zorder=3, **cut)
     branched = kind == BRANCHED
-    canvas.marks(at[branched], "o", mark, c=_colors(shade[branched]), zorder=4, **edge)
-    good = {"color": _GREEN, "edgecolors": "white", "lw": 0.7}
+    canvas.marks(at[branched], "o", mark, facecolors=_colors(shade[branched]), zorder=4, **edge)
+    good = {"facecolors": _GREEN, "edgecolors": "white", "lw": 0.7}
     best = best_row(layout)
     others = np.flatnonzero(kind == FEASIBLE)
     canvas.marks(at[others[others != best]], "D", max(0.8 * mark, 5.5), zorder=5, **good)
@@ -197,16 +211,16 @@ def draw_key(canvas: Canvas, layouts: Sequence[TreeLayout], x: float, y: float) 
     for kind, word in entries:
         _draw_key_mark(canvas, np.array([[x + 6.0, y]]), kind)
         canvas.text(x + 17, y, word, color=MUTED)
-        x += 35 + text_width(word, 11)
+        x += 38 + 0.9 * text_width(word, 11)
     canvas.text(x, y, "left: ≤   right: ≥", color=MUTED)
 
 
 def _draw_key_mark(canvas: Canvas, at: Points, kind: int) -> None:
-    good = {"color": _GREEN, "edgecolors": "white", "lw": 0.7}
+    good = {"facecolors": _GREEN, "edgecolors": "white", "lw": 0.7}
     if kind == BRANCHED:
-        canvas.marks(at, "o", 9, c=_colors(np.array([0.4])))
+        canvas.marks(at, "o", 9, facecolors=_colors(np.array([0.4])))
     elif kind == CUT_OFF:
-        canvas.marks(at, "_", 10, color=_GONE, lw=2.0)
+        canvas.marks(at, "_", 10, edgecolors=_GONE, lw=2.0)
     elif kind == UNPROCESSED:
         canvas.marks(at, "o", 7, facecolors="white", edgecolors=_GONE, lw=1.2)
     elif kind == WAITING:
@@ -218,7 +232,7 @@ def _draw_key_mark(canvas: Canvas, at: Points, kind: int) -> None:
 
 def _draw_waiting(canvas: Canvas, at: Points, mark: float) -> None:
     size = max(1.15 * mark, 9.0)
-    canvas.marks(at, "o", 1.9 * size, color=_ORANGE, alpha=0.22, zorder=7)
+    canvas.marks(at, "o", 1.9 * size, facecolors=_ORANGE, alpha=0.22, zorder=7)
     canvas.marks(
         at, "o", size, facecolors="white", edgecolors=_ORANGE, lw=max(size / 5, 2.2), zorder=8
     )
