@@ -67,11 +67,7 @@ def tree_text(table: TreeTable, *, current: Decision | None = None, heading: str
     lines = [heading] if heading else []
     lines += [counts_line(table), _bounds_line(table, current)]
     if current is not None:
-        plural = "" if len(current) == 1 else "s"
-        lines += [
-            "",
-            f"waiting at node {current.node}, {len(current)} candidate{plural}; the path:",
-        ]
+        lines += ["", f"{waiting_line(current)}; the path:"]
         lines += _rows(layout, table, current, layout.path(layout.waiting), most=_PATH)
     if len(table):
         lines += ["", "last nodes:"]
