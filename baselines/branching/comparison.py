@@ -139,16 +139,17 @@ def _run(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
+    console = Console(stderr=True, emoji=False)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         bar = progress.add_task("searching", total=None)
-
         due = 0.0
 
         def report(trial: Trial, done: int, total: int) -> None:
             nonlocal due
             words = f"{trial.policy} on {trial.instance}: {trial.nodes:,} nodes"
             progress.update(bar, completed=done, total=total, description=escape(words))
-            if not progress.console.is_terminal and (monotonic() >= due or done == total):
+            if hidden and (monotonic() >= due or done == total):
                 print(f"{done}/{total} {words}", file=sys.stderr, flush=True)
                 due = monotonic() + _LINE
 
