@@ -23,7 +23,7 @@ ifneq ($(wildcard ../shared/data),)
 export REWARDLOOM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup setup-newest demo demo-nethack evidence test test-newest lint format types bench doctor wheel clean
+.PHONY: help setup setup-newest demo demo-nethack evidence test test-newest test-long lint format types bench doctor wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,10 @@ test: setup ## run the test suite
 
 test-newest: setup-newest ## run the test suite on the newest Gymnasium 1.x
 	$(NEWEST)/bin/python -m pytest -q -n $(JOBS)
+
+test-long: setup ## longer searches on real instances than `make test` has time for
+	REWARDLOOM_TEST_LONG=1 $(BIN)/python -m pytest -q -n $(JOBS) \
+		tests/envs/branching/test_real_instances.py
 
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .

@@ -151,7 +151,7 @@ def test_its_metadata_are_its_own():
     [
         ({"num_envs": 0}, "num_envs"),
         ({"num_envs": 1, "max_episode_steps": 0}, "max_episode_steps"),
-        ({"num_envs": 1, "famly": "micro"}, "did you mean 'family'"),
+        ({"num_envs": 1, "famly": "micro"}, "Did you mean 'family'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):
