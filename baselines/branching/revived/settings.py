@@ -79,8 +79,8 @@ class RevivedConfig:
     path: int = 16
     n_steps: int = 3
     gamma: float = 1.0
-    stretches: int = 4
-    stretch: int = 8
+    stretches: int = 2
+    stretch: int = 16
     train_every: int = 4
     warmup: int = 500
     target_every: int = 200
