@@ -1,6 +1,6 @@
 """Draws the search trees of two policies on one generated instance.
 
-python scripts/draw_trees.py --out docs/images
+python scripts/draw_trees.py
 
 A policy is `random`, `mostinf` (the most infeasible candidate), the name of one of SCIP's branching
 rules, such as `pscost` or `vanillafullstrong`, or a folder that `save_agent` wrote. The first
@@ -106,7 +106,7 @@ def main():
     parser.add_argument("--solver-seed", type=int, default=1)
     parser.add_argument("--node-limit", type=int, help="nodes at which the searches stop")
     parser.add_argument("--decisions", type=int, default=24, help="until the first picture")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the two pictures")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     name = f"{args.family}, {args.size}, seed {args.instance_seed}"

@@ -28,7 +28,9 @@ _SMALLEST = (160, 240)  # height and width, in units
 _TOP, _BOTTOM, _LEFT, _RIGHT = 74.0, 34.0, 44.0, 18.0  # margins around the tree, in units
 _WIDEST_COLUMN, _TALLEST_ROW = 96.0, 78.0  # where few nodes leave much room
 _DROP = 9.0  # below its parent, of a node without a bound
-_MOST_LABELS = 40
+_MOST_LABELS, _LETTERS_OF_LABEL = 40, 8
+_LETTER_OF_HEADING = 11.2  # its width, in units
+_ROOM_FOR_SCALE = 560.0  # width of a picture beside whose caption the scale of bounds fits
 _MANY = 50  # nodes
 _BOUND_CAPTION = "lower bound downwards, as minimization; dashed: best feasible node"
 _BEYOND = 1e19  # SCIP's infinity is 1e20
@@ -76,7 +78,7 @@ def draw_tree(
     layout = lay_out(table, current)
     marks = _load_marks()
     canvas = marks.Canvas(*_checked(size, scale), scale)
-    canvas.text(16, 18, heading or "Search tree", size=15, weight="bold")
+    _draw_heading(canvas, heading or "Search tree")
     canvas.text(16, 38, counts_line(table), color=marks.MUTED)
     if current is not None:
         canvas.text(16, 56, waiting_line(current), color=marks.MUTED)
@@ -120,7 +122,7 @@ def draw_trees(
     layouts = [lay_out(table) for _, table in trees]
     marks = _load_marks()
     canvas = marks.Canvas(*_checked(size, scale), scale)
-    canvas.text(16, 18, heading or "Search trees", size=15, weight="bold")
+    _draw_heading(canvas, heading or "Search trees")
     low, high = _finite_range(layouts)
     canvas.text(16, 38, _BOUND_CAPTION, color=marks.MUTED)
     top = _TOP + 34
@@ -155,6 +157,11 @@ def _checked(size: tuple[int, int], scale: float) -> tuple[int, int]:
             f"give at least {_SMALLEST[0]} x {_SMALLEST[1]} pixels times a scale above 0."
         )
     return height, width
+
+
+def _draw_heading(canvas: Any, heading: str) -> None:
+    letters = int((canvas.width - 120) / _LETTER_OF_HEADING)
+    canvas.text(16, 18, _short(heading, letters), size=15, weight="bold")
 
 
 def _two_counts(table: TreeTable) -> str:
@@ -200,7 +207,7 @@ def _shades(layout: TreeLayout, low: float, high: float) -> Points:
 def _draw_scale_of_bounds(
     canvas: Any, marks: ModuleType, low: float, high: float, clipped: bool
 ) -> None:
-    if np.isnan(low):
+    if np.isnan(low) or canvas.width < _ROOM_FOR_SCALE:
         return
     right = canvas.width - 16
     canvas.text(right, 17, "lower bound", color=marks.MUTED, ha="right")
@@ -252,7 +259,7 @@ def _draw_labels(
     candidates = np.flatnonzero((variable >= 0) & (last > first))
     candidates = candidates[np.argsort(first[candidates] - last[candidates], kind="stable")]
     for parent in candidates[:_MOST_LABELS].tolist():
-        name = _short(layout.names[int(variable[parent])])
+        name = _short(layout.names[int(variable[parent])], _LETTERS_OF_LABEL)
         spread = last[parent] - first[parent]
         above = (marks.text_width(name, style.label) + 4) / spread * row
         above = max(above, style.mark / 2 + 4)
@@ -273,7 +280,7 @@ def _children(layout: TreeLayout, at: Points) -> tuple[Points, Points, npt.NDArr
     return first, last, variable
 
 
-def _short(name: str, most: int = 8) -> str:
+def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

@@ -78,6 +78,12 @@ def test_the_heading_is_drawn():
     )
 
 
+def test_a_long_heading_ends_before_the_scale_of_bounds():
+    long, longer = (draw_tree(table(SMALL), heading="n" * letters) for letters in (200, 300))
+    assert np.array_equal(long, longer)
+    assert (long[8:28, 620:640] == 255).all()
+
+
 def test_the_waiting_node_and_the_path_to_it_are_marked():
     rows = [ROOT, (2, 1, -1, BRANCHED, "a", 6.0), (3, 1, 1, CUT_OFF, "a", np.inf)]
     assert not len(pixels_of(draw_tree(table(rows)), ORANGE))
