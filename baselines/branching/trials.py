@@ -203,7 +203,10 @@ def _prepare_process() -> None:
 
 
 def _run_in_process(task: _Task) -> Trial:
-    return _runner_of_process.run(task)
+    try:
+        return _runner_of_process.run(task)
+    except KeyboardInterrupt:
+        os._exit(130)  # an exception would leave the process to the searches that wait for it
 
 
 def _run_agent(task: _Task, agent: BranchingAgent) -> Trial:
