@@ -1,1 +1,1 @@
-"""Feature extractors for SB3 policies, one module per world."""
+"""Policies and feature extractors for SB3, by world."""

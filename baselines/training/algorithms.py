@@ -173,7 +173,10 @@ def _parsed(name: str, value: Any) -> Any:
     return value
 
 
-def _policy(wanted: str, space: spaces.Space[Any]) -> str:
+def _policy(wanted: str, space: spaces.Space[Any]) -> str | type[Any]:
+    """Return SB3's name of a policy, or the class that an import path names."""
+    if ":" in wanted:
+        return import_named(wanted, "the policy ")
     if wanted != "auto":
         return wanted
     if isinstance(space, spaces.Dict):
@@ -183,7 +186,7 @@ def _policy(wanted: str, space: spaces.Space[Any]) -> str:
     return "MlpPolicy"
 
 
-def _device(wanted: str, policy: str, kwargs: dict[str, Any]) -> str:
+def _device(wanted: str, policy: str | type[Any], kwargs: dict[str, Any]) -> str:
     """Resolve "auto": a network of a few dense layers is faster on the CPU."""
     small = policy == "MlpPolicy" and "features_extractor_class" not in kwargs.get(
         "policy_kwargs", {}
