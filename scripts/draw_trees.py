@@ -75,7 +75,7 @@ def draw_waiting(args, heading):
         return draw_tree(session.tree, current=decision, size=size, heading=heading, scale=SCALE)
 
 
-def draw_both(args, heading):
+def draw_whole(args, heading):
     """Draw the whole search of every policy."""
     trees = []
     for name in args.policy:
@@ -112,7 +112,7 @@ def main():
     name = f"{args.family}, {args.size}, seed {args.instance_seed}"
     after = f"{name}: after {args.decisions} decisions"
     write(args.out / "branching_tree.png", draw_waiting(args, after))
-    write(args.out / "branching_two_trees.png", draw_both(args, f"One problem, two trees: {name}"))
+    write(args.out / "branching_two_trees.png", draw_whole(args, f"The same problem: {name}"))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ _TOP, _BOTTOM, _LEFT, _RIGHT = 74.0, 34.0, 44.0, 18.0  # margins around the tree
 _WIDEST_COLUMN, _TALLEST_ROW = 96.0, 78.0  # where few nodes leave much room
 _DROP = 9.0  # below its parent, of a node without a bound
 _MOST_LABELS, _LETTERS_OF_LABEL = 40, 8
-_LETTER_OF_HEADING = 11.2  # its width, in units
+_LETTER_OF_HEADING, _LETTER_OF_TITLE = 11.2, 9.4  # their widths, in units
+_FEWEST_LETTERS = 22  # for which a tree's title has room, so that its counts have it too
 _ROOM_FOR_SCALE = 560.0  # width of a picture beside whose caption the scale of bounds fits
 _MANY = 50  # nodes
 _BOUND_CAPTION = "lower bound downwards, as minimization; dashed: best feasible node"
@@ -127,10 +128,11 @@ def draw_trees(
     canvas.text(16, 38, _BOUND_CAPTION, color=marks.MUTED)
     top = _TOP + 34
     whole = _Box(_LEFT + 14, top, canvas.width - _LEFT - 26, canvas.height - top - _BOTTOM - 8)
-    boxes, column = _share(layouts, whole)
+    boxes, column = _share(layouts, [title for title, _ in trees], whole)
     _draw_bound_rules(canvas, marks, whole, low, high)
     for (title, table), layout, box in zip(trees, layouts, boxes, strict=True):
-        canvas.text(box.left, box.top - 44, title, size=13, weight="bold")
+        shown = _short(title, int((box.width + 20) / _LETTER_OF_TITLE))
+        canvas.text(box.left, box.top - 44, shown, size=13, weight="bold")
         canvas.text(box.left, box.top - 27, _two_counts(table), color=marks.MUTED)
         shade = _shades(layout, low, high)
         _draw_by_bound(canvas, marks, layout, box, shade, column)
@@ -160,7 +162,7 @@ def _checked(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _draw_heading(canvas: Any, heading: str) -> None:
-    letters = int((canvas.width - 120) / _LETTER_OF_HEADING)
+    letters = int((canvas.width - 130) / _LETTER_OF_HEADING)
     canvas.text(16, 18, _short(heading, letters), size=15, weight="bold")
 
 
@@ -287,13 +289,24 @@ def _short(name: str, most: int) -> str:
 # By bound.
 
 
-def _share(layouts: Sequence[TreeLayout], whole: _Box) -> tuple[list[_Box], float]:
-    """Return a box for every tree and the width of a column, which is the same in all."""
+def _share(
+    layouts: Sequence[TreeLayout], titles: Sequence[str], whole: _Box
+) -> tuple[list[_Box], float]:
+    """Return a box for every tree and the width of a column, which is the same in all.
+
+    Widths are in proportion to leaves, but none is less than its title's if there is room.
+    """
     gap = 30.0
     room = whole.width - gap * (len(layouts) - 1)
     leaves = np.array([max(layout.leaves, 1) for layout in layouts], dtype=np.float64)
-    share = np.maximum(leaves / leaves.max(), 0.3)
-    widths: Points = room * share / share.sum()
+    letters = np.array([max(len(title), _FEWEST_LETTERS) for title in titles])
+    least = np.minimum(_LETTER_OF_TITLE * letters, room / len(layouts))
+    narrow = np.zeros(len(layouts), dtype=bool)
+    widths: Points = room * leaves / leaves.sum()
+    while (widths < least - 1e-9).any():
+        narrow |= widths < least
+        rest = room - least[narrow].sum()
+        widths = np.where(narrow, least, rest * leaves / leaves[~narrow].sum())
     column = min(float(np.min(widths / leaves)), _WIDEST_COLUMN)
     starts = whole.left + np.cumsum(widths + gap) - widths - gap
     boxes = [

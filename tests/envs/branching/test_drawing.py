@@ -81,7 +81,7 @@ def test_the_heading_is_drawn():
 def test_a_long_heading_ends_before_the_scale_of_bounds():
     long, longer = (draw_tree(table(SMALL), heading="n" * letters) for letters in (200, 300))
     assert np.array_equal(long, longer)
-    assert (long[8:28, 620:640] == 255).all()
+    assert (long[8:28, 604:624] == 255).all()
 
 
 def test_the_waiting_node_and_the_path_to_it_are_marked():
@@ -165,6 +165,18 @@ def test_the_larger_tree_is_the_wider_one():
     gaps = np.diff(columns)
     split = columns[gaps.argmax()]
     assert split - columns[0] > 3 * (columns[-1] - columns[columns > split][0])
+
+
+@pytest.mark.parametrize("sizes", [(300, 1), (1, 300), (300, 1, 1), (1, 1, 1, 1), (1,)])
+def test_titles_have_room_beside_trees_of_any_size(sizes):
+    """The titles of all trees are there and end before the next one begins, or the picture does."""
+    trees = [random_table(np.random.default_rng(3), nodes) for nodes in sizes]
+    image = draw_trees([("n" * 22, tree) for tree in trees], size=(400, 1080))
+    dark = (image[58:70] < 90).all(axis=(2,)).any(axis=0)
+    starts = np.flatnonzero(dark[1:] & ~dark[:-1])
+    wide_gaps = (np.diff(starts) > 30).sum()
+    assert wide_gaps == len(sizes) - 1
+    assert not dark[-12:].any()
 
 
 def test_pictures_refuse_what_has_no_room():
