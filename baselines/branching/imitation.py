@@ -64,7 +64,7 @@ class ImitationConfig:
     round_decisions: int = 500
     expert_share: float = 0.1
     held_out_share: float = 0.15
-    temperature: float = 0.1
+    temperature: float = 0.3
     epochs: int = 100
     patience: int = 10
     batch_size: int = 32
