@@ -88,16 +88,9 @@ def compare_policies(
     _show(trials, summaries, reference)
     if out is not None:
         described = {
-            "preset": preset,
-            "node_selection": node_selection,
-            "node_limit": node_limit,
-            "time_limit": time_limit,
+            **_describe(policies, settings),
             "solver_seeds": solver_seeds,
             "reference": reference,
-            "policies": [
-                {"name": policy.name, "rule": policy.rule, "agents": list(policy.agents)}
-                for policy in policies
-            ],
         }
         _write(Path(out), trials, described, summaries)
         print(f"Written: {out}/results.csv and {out}/summary.json")
@@ -187,6 +180,20 @@ def _show(
         console.print(results_table(summary, title=title, reference=reference))
         for note in notes(summary, rows[title]):
             console.print(note, style="dim", markup=False, highlight=False)
+
+
+def _describe(policies: Sequence[Policy], settings: SearchSettings) -> dict[str, Any]:
+    limited = math.isfinite(settings.time_limit)
+    return {
+        "preset": settings.preset,
+        "node_selection": settings.node_selection,
+        "node_limit": settings.node_limit,
+        "time_limit": settings.time_limit if limited else None,
+        "policies": [
+            {"name": policy.name, "rule": policy.rule, "agents": list(policy.agents)}
+            for policy in policies
+        ],
+    }
 
 
 def _write(
