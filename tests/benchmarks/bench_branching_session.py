@@ -42,6 +42,7 @@ def seconds_outside():
         decision, start = session.start(), time.process_time()
         while decision is not None:
             decision = session.branch(choose(decision))
+        assert session.result is not None
         return (time.process_time() - start) / session.result.decisions
 
 
