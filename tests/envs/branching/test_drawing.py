@@ -191,8 +191,9 @@ def test_pictures_refuse_what_has_no_room():
 
 
 def test_long_names_and_dollar_signs_are_drawn_as_they_are():
-    rows = [ROOT, (2, 1, -1, CUT_OFF, "$y_{$_and_more", np.inf), (3, 1, 1, CUT_OFF, "b", np.inf)]
-    assert draw_tree(table(rows), heading="$x^").shape == (480, 720, 3)
+    name = "$y_{$_and_more"  # not a formula, were it read as one
+    rows = [ROOT, (2, 1, -1, CUT_OFF, name, np.inf), (3, 1, 1, CUT_OFF, name, np.inf)]
+    assert draw_tree(table(rows), heading="$x^{$").shape == (480, 720, 3)
 
 
 def test_missing_matplotlib_names_the_command(monkeypatch):
