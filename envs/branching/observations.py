@@ -22,6 +22,7 @@ from rewardloom.envs.branching.bounds import relative_gap
 from rewardloom.envs.branching.features import (
     CANDIDATE_FEATURES,
     COLUMN_FEATURES,
+    KHALIL_FEATURES,
     ROW_FEATURES,
     Extractor,
     strong_branching_scores,
@@ -81,7 +82,7 @@ def observer(kind: str, model: Model, *, scores: bool = False) -> Callable[[Mode
 
     Args:
         kind: "none" (the decision's own numbers are enough), "candidates" ((K, 23) float32),
-            "bipartite" or "graph" (the dict of `Extractor.bipartite`).
+            "khalil" ((K, 68) float32), "bipartite" or "graph" (the dict of `Extractor.bipartite`).
         model: The model that will be searched.
         scores: Also compute strong-branching scores; the observation is then a `Scored`. They cost
             two LPs for each candidate and may change the search that follows.
@@ -89,14 +90,16 @@ def observer(kind: str, model: Model, *, scores: bool = False) -> Callable[[Mode
     Raises:
         ConfigError: An unknown kind.
     """
-    if kind not in (*OBSERVATIONS, "none"):
-        raise ConfigError(unknown_name("observation", kind, (*OBSERVATIONS, "none")))
+    kinds = (*OBSERVATIONS, "khalil", "none")
+    if kind not in kinds:
+        raise ConfigError(unknown_name("observation", kind, kinds))
     if kind == "none" and not scores:
         return None
     extractor = Extractor(model)
     read: dict[str, Callable[[], Any]] = {
         "none": lambda: None,
         "candidates": extractor.candidates,
+        "khalil": extractor.khalil,
         "bipartite": extractor.bipartite,
         "graph": extractor.bipartite,
     }
@@ -202,17 +205,18 @@ class _Padded:
 
 
 class CandidateObservations(_Padded):
-    """`candidates` (max_variables, 23): one row for each LP column, zeros where it is no candidate.
+    """`candidates` (max_variables, F): one row for each LP column, zeros where it is no candidate.
 
     With `mask` (max_variables,) int8 and `node` (8,).
 
     Args:
         max_variables: Rows.
+        khalil: The features are the 68 of `KHALIL_FEATURES` instead of `CANDIDATE_FEATURES`.
         scores: Add `scores` (max_variables,), strong-branching scores.
     """
 
-    def __init__(self, max_variables: int, *, scores: bool = False):
-        features = _box(max_variables, len(CANDIDATE_FEATURES))
+    def __init__(self, max_variables: int, *, khalil: bool = False, scores: bool = False):
+        features = _box(max_variables, len(KHALIL_FEATURES if khalil else CANDIDATE_FEATURES))
         super().__init__({"candidates": features}, max_variables, scores)
 
     def _fill(self, padded: dict[str, npt.NDArray[Any]], decision: Decision, features: Any) -> None:
@@ -308,7 +312,7 @@ def build_observations(
     """Return the observations of a kind, as large as given or as the source needs.
 
     Args:
-        kind: One of `OBSERVATIONS`.
+        kind: One of `OBSERVATIONS`, or "khalil".
         source: Draws the instances; asked for their size only where one is not given.
         scored: Whether strong-branching scores are part of them.
         cuts: Whether SCIP adds rows.
@@ -331,4 +335,4 @@ def build_observations(
         return BipartiteObservations(variables, *others, scores=scored)
     if kind == "graph":
         return GraphObservations(variables)
-    return CandidateObservations(variables, scores=scored)
+    return CandidateObservations(variables, khalil=kind == "khalil", scores=scored)

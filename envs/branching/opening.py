@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 
 from rewardloom.envs.branching.components import Costs
 from rewardloom.envs.branching.observations import observer
@@ -86,6 +87,8 @@ class Opener:
         self._scores = scores
         self._max_variables = max_variables
         self._max_resamples = max_resamples
+        self._running: BranchingSession | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         """Name where the instances come from and how SCIP searches."""
@@ -101,11 +104,13 @@ class Opener:
         Raises:
             ConfigError: An unknown option, an instance that cannot be branched on, or
                 `max_resamples` draws that SCIP solved without a decision.
+            ResetNeeded: `close` was called meanwhile.
         """
         refuse_unknown(options, _OPTIONS, kind="reset option", where="of MilpBranching")
         fixed = "solver_seed" in options and ("instance" in options or "instance_seed" in options)
         most = 0 if fixed else self._max_resamples
         resampled = 0
+        self._closed = False
         while True:
             drawn = self._draw(options, rng)
             seed = options.get("solver_seed", rng.integers(_SOLVER_SEEDS))
@@ -114,12 +119,20 @@ class Opener:
             if found is not None:
                 return Opened(*found[:2], drawn, solver_seed, found[2], resampled)
             if resampled == most:
+                limit = "" if self._limit is None else ", or a looser objective_limit"
                 raise ConfigError(
                     f"SCIP solved {drawn.name} with solver_seed={solver_seed} without a decision, "
                     f"as it did the {resampled} draws before. Take larger or harder instances than "
-                    f"{self._source!r}, or a preset that leaves more to branching, such as 'pure'."
+                    f"{self._source!r}, or a preset that leaves more to branching, such as "
+                    f"'pure'{limit}."
                 )
             resampled += 1
+
+    def close(self) -> None:
+        """End a search for a first decision that another thread has under way."""
+        self._closed = True
+        if self._running is not None:
+            self._running.close()
 
     def _draw(self, options: Mapping[str, Any], rng: np.random.Generator) -> Drawn:
         if "instance" in options:
@@ -133,6 +146,7 @@ class Opener:
 
     def _search(self, drawn: Drawn, seed: int) -> tuple[BranchingSession, Decision, Costs] | None:
         """Search up to the first decision; None where SCIP needs none."""
+        optimum = None if self._optima is None else self._optima.of(drawn)
         model = drawn.build()
         if model.getNVars() > self._max_variables:
             needed = model.getNVars()
@@ -142,15 +156,18 @@ class Opener:
                 f"{self._max_variables}. Give max_variables={needed} or more to gym.make."
             )
         sense = model.getObjectiveSense()
-        optimum = None if self._optima is None else self._optima.of(drawn)
         limit = self._limit
         if isinstance(limit, str):
             assert optimum is not None
             limit = objective_limit(optimum, sense)
         settings = dataclasses.replace(self._settings, seed=seed, objective_limit=limit)
         observe = observer(self._observation, model, scores=self._scores)
-        session = BranchingSession(model, settings, observe=observe)
-        decision = session.start()
+        self._running = session = BranchingSession(model, settings, observe=observe)
+        decision = None if self._closed else session.start()
+        self._running = None
+        if self._closed:
+            session.close()
+            raise ResetNeeded("The world was closed while it searched for a first decision.")
         if decision is None:
             self._refuse_hopeless(session.result, drawn)
             return None

@@ -52,7 +52,7 @@ class Optima:
         if isinstance(self._given, Mapping):
             if drawn.name not in self._given:
                 raise ConfigError(
-                    unknown_name("instance", drawn.name, self._given, where="optimum")
+                    unknown_name("instance", drawn.name, self._given, where="in optimum")
                 )
             return float(self._given[drawn.name])
         result = evaluate(lambda _: None, drawn.build(), SearchSettings(preset="default"))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,8 +103,14 @@ class SearchSettings:
         for name in ("time_limit", "watchdog"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be above 0 seconds.")
-        if not self.gap_limit >= 0:
-            raise ConfigError(f"gap_limit is {self.gap_limit!r}; it must be 0 or more.")
+        if not 0 <= self.gap_limit < math.inf:
+            raise ConfigError(f"gap_limit is {self.gap_limit!r}; it must be finite, 0 or more.")
+        for name in _ALWAYS:
+            if name in self.parameters:
+                raise ConfigError(
+                    f"parameters: {name} is always {_ALWAYS[name]!r}, a search that asks needs it. "
+                    "Leave it out."
+                )
 
     def apply(self, model: Model) -> None:
         """Set all of this on `model`, whose problem is built and not yet transformed.
@@ -146,7 +153,9 @@ def _seed_parameters(seed: int | None) -> dict[str, bool | int | float | str]:
 def _set_parameter(model: Model, name: str, value: bool | int | float | str) -> None:
     known = model.getParams()
     if name not in known:
-        raise ConfigError(unknown_name("SCIP parameter", name, known, where="in settings"))
+        near = difflib.get_close_matches(name, known, n=5)
+        hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+        raise ConfigError(f"SCIP has no parameter {name!r}.{hint}")
     try:
         model.setParam(name, value)
     except Exception as error:

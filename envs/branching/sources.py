@@ -87,7 +87,7 @@ class FamilySource:
     """
 
     def __init__(self, family: str, size: str, generator: Mapping[str, Any]):
-        if family not in FAMILIES:
+        if not isinstance(family, str) or family not in FAMILIES:
             raise ConfigError(unknown_name("family", family, FAMILIES))
         FAMILIES[family].arguments(size, generator)
         self._family, self._size = family, size
@@ -136,6 +136,8 @@ class FileSource:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"instances must be a file or folder, got {path!r}.")
         self._path = os.fspath(path)
         self._files = read_instances(path)
         self._checked: set[Path] = set()
@@ -189,6 +191,10 @@ def given_instance(instance: Any) -> Drawn:
         ConfigError: It is neither.
     """
     if isinstance(instance, MilpInstance):
+        if not instance.is_integer.any():
+            raise ConfigError(
+                f"The instance {instance.name} is a pure linear program: no variable is integer."
+            )
         return Drawn(instance.name, -1, instance.to_model)
     if isinstance(instance, str | os.PathLike):
         path = Path(instance)

@@ -17,9 +17,8 @@ __all__ = ["CandidateSpace"]
 class CandidateSpace(Discrete):
     """`Discrete(n)` that knows which actions are legal at the waiting decision.
 
-    `sample()` without a mask draws a legal action, so that programs that know nothing of masks,
-    Gymnasium's and SB3's checkers among them, can play. Everything else is as in `Discrete`;
-    `sample(mask)` takes Gymnasium's int8 mask.
+    `sample()` without a mask draws a legal action, so that loops that know nothing of masks can
+    play. Everything else is as in `Discrete`; `sample(mask)` takes Gymnasium's int8 mask.
 
     Args:
         n: Number of actions.

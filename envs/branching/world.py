@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from rewardloom.envs.branching.arguments import (
     check_choice,
+    check_flag,
     checked_limit,
     checked_parameters,
     component_names,
@@ -32,7 +33,7 @@ from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
 from rewardloom.envs.branching.spaces import CandidateSpace
 from rewardloom.envs.branching.tree import TreeTable
-from rewardloom.errors import refuse_unknown
+from rewardloom.errors import ConfigError, refuse_unknown
 from rewardloom.rewards.numbers import check_integer
 
 __all__ = ["METRICS", "MilpBranching"]
@@ -63,6 +64,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     - "candidates" (for SB3): a `Dict` of `candidates` (max_variables, 23) float32, a row for each
       LP column, zeros where it is no candidate; `mask` (max_variables,) int8; `node` (8,) float32.
+      With `candidate_features="khalil"` the rows have 68 features instead.
     - "bipartite" (for SB3): the whole LP, padded: `columns` (max_variables, 20) and `rows`
       (max_rows, 5) float32, `edges` (2, max_edges) int32 (row, column), `edge_values`
       (max_edges,) float32, `sizes` (3,) int32 (columns, rows, edges), `mask` and `node`.
@@ -128,7 +130,9 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     ### Truncation
     At `horizon` decisions, `node_limit` nodes, `time_limit` seconds of SCIP's work, or when SCIP
-    works longer than `watchdog` seconds between two decisions.
+    works longer than `watchdog` seconds between two decisions. Prefer `horizon` to the
+    `max_episode_steps` of `gym.make`, whose wrapper the world cannot see: such an ending lacks
+    `status`, `is_success` and `episode_metrics`.
 
     ## Arguments
     - `family` (default "set_cover"): what is generated: "set_cover", "combinatorial_auction",
@@ -138,6 +142,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
     - `instances` (default None): a file or folder (.mps, .lp, .cip, also .gz) to draw from
       instead of a family.
     - `observation` (default "candidates"): "candidates", "bipartite" or "graph".
+    - `candidate_features` (default "gasse"): those of "candidates": "gasse" or "khalil".
     - `reward` (default "nodes"): the component that is the reward.
     - `preset` (default "light"): how SCIP searches: "gasse", "light", "pure" or "default"; see
       `SearchSettings`.
@@ -192,6 +197,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         generator: Mapping[str, Any] | None = None,
         instances: str | os.PathLike[str] | None = None,
         observation: str = "candidates",
+        candidate_features: str = "gasse",
         reward: str = "nodes",
         preset: str = "light",
         node_selection: str = "estimate",
@@ -216,7 +222,13 @@ class MilpBranching(gym.Env[Any, np.int64]):
         names = [name for name in inspect.signature(MilpBranching).parameters if name != "unknown"]
         refuse_unknown(unknown, names, kind="argument", where="of MilpBranching")
         check_choice("observation", observation, OBSERVATIONS)
+        check_choice("candidate_features", candidate_features, ("gasse", "khalil"))
+        if candidate_features == "khalil":
+            if observation != "candidates":
+                raise ConfigError("candidate_features='khalil' needs observation='candidates'.")
+            observation = "khalil"
         check_choice("illegal_action", illegal_action, ("error", "default"))
+        check_flag("default_action", default_action)
         check_choice("scores", scores, (None, "strong_branching"))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         settings = SearchSettings(
@@ -310,7 +322,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
             "resampled": opened.resampled,
             "reward_offset": opened.costs.offset,
         }
-        return self._observations.build(opened.decision), info
+        return self._observe(opened.decision), info
 
     def step(self, action: int | np.int64) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Branch on the candidate that `action` names and search on to the next decision.
@@ -336,7 +348,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
             return self._finish(opened)
         truncated = self._steps == self.horizon
         components = costs.update(decision, over=truncated, solved=False)
-        observation = self._observations.build(decision)
+        observation = self._observe(decision)
         info = {**self._info(decision), "reward_components": components}
         if truncated:
             info |= self._close_episode(opened, session.abort(), "horizon")
@@ -366,6 +378,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     def close(self) -> None:
         """End the search and free SCIP's model; more than once is fine."""
+        self._opener.close()
         self._give_up()
         super().close()
 
@@ -402,6 +415,14 @@ class MilpBranching(gym.Env[Any, np.int64]):
                 "action_space.sample(); the decision still waits."
             )
         return int(found[0])
+
+    def _observe(self, decision: Decision) -> Any:
+        """Build the observation; a search whose LP does not fit into it is ended."""
+        try:
+            return self._observations.build(decision)
+        except ConfigError:
+            self._give_up()
+            raise
 
     def _mask(self, decision: Decision | None) -> npt.NDArray[np.bool_]:
         mask = np.zeros(self._actions.n, dtype=np.bool_)

@@ -24,6 +24,7 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
+_INFINITY = 1e20
 _SENSES = ("minimize", "maximize")
 
 
@@ -150,8 +151,10 @@ class MilpInstance:
 
     def _check_values(self) -> None:
         for field in ("objective", "data"):
-            if not np.all(np.isfinite(getattr(self, field))):
-                raise ConfigError(f"{field} holds a value that is not finite.")
+            if not np.all(np.abs(getattr(self, field)) < _INFINITY):
+                raise ConfigError(
+                    f"{field} holds a value that is not finite; {_INFINITY:g} is infinite to SCIP."
+                )
         for low, high in (("lhs", "rhs"), ("lower", "upper")):
             if not np.all(getattr(self, low) <= getattr(self, high)):
                 raise ConfigError(f"{low} must be at most {high} everywhere, and neither a NaN.")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rewardloom.envs.branching.bounds import relative_gap
+from rewardloom.envs.branching.features import KHALIL_FEATURES
 from rewardloom.envs.branching.observations import NODE_FEATURES, node_features, observer
 from rewardloom.envs.branching.world import MilpBranching
 from rewardloom.errors import ConfigError
@@ -25,6 +26,13 @@ def test_candidates_stand_at_their_columns():
     others = np.setdiff1d(np.arange(30), decision.candidates)
     assert not obs["candidates"][others].any()
     np.testing.assert_array_equal(np.flatnonzero(obs["mask"]), np.sort(decision.candidates))
+
+
+def test_khalils_features_may_stand_in_their_place():
+    env, obs, _ = first(candidate_features="khalil")
+    assert obs["candidates"].shape == (30, len(KHALIL_FEATURES))
+    decision = env.decision
+    np.testing.assert_array_equal(obs["candidates"][decision.candidates], decision.observation)
 
 
 def test_more_padding_adds_zeros_only():

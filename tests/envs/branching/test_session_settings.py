@@ -71,11 +71,12 @@ def test_depth_first_goes_on_below_the_node_it_has_branched_on():
     assert (depth, parent) == (1, first)
 
 
-def test_parameters_win_over_the_preset_but_not_over_what_a_search_needs():
-    given = {"separating/maxrounds": 3, "misc/catchctrlc": True}
-    parameters = applied(preset="light", parameters=given)
+def test_parameters_win_over_the_preset_but_may_not_touch_what_a_search_needs():
+    parameters = applied(preset="light", parameters={"separating/maxrounds": 3})
     assert parameters["separating/maxrounds"] == 3
     assert parameters["misc/catchctrlc"] is False
+    with pytest.raises(ConfigError, match="misc/catchctrlc is always False"):
+        SearchSettings(parameters={"misc/catchctrlc": True})
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_parameters_win_over_the_preset_but_not_over_what_a_search_needs():
         ({"time_limit": 0}, "time_limit is 0"),
         ({"watchdog": float("nan")}, "watchdog is nan"),
         ({"gap_limit": -0.1}, "gap_limit is -0.1"),
+        ({"gap_limit": float("inf")}, "gap_limit is inf"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

@@ -1,6 +1,8 @@
 """The branching world: what episodes are made of, and that it is SCIP's own search."""
 
+import dataclasses
 import itertools
+import threading
 
 import gymnasium as gym
 import numpy as np
@@ -254,6 +256,12 @@ def test_wrong_options_are_refused(options, message):
         ({"generator": {"num_row": 3}}, "Did you mean 'num_rows'"),
         ({"render_mode": "human"}, "render_mode"),
         ({"illegal_action": "ignore"}, "illegal_action"),
+        ({"default_action": "no"}, "default_action"),
+        ({"objective_limit": True}, "objective_limit"),
+        ({"family": ["micro"]}, "family"),
+        ({"instances": 5}, "instances"),
+        ({"parameters": [1]}, "parameters"),
+        ({"candidate_features": "khalil", "observation": "graph"}, "khalil"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):
@@ -277,6 +285,36 @@ def test_too_small_an_action_space_names_the_size_that_is_needed():
         micro(max_variables=14).reset(seed=0)
     with pytest.raises(ConfigError, match="max_edges=75 or more"):
         micro(observation="bipartite", max_edges=10).reset(seed=0)
+
+
+def test_an_lp_that_does_not_fit_leaves_no_search_behind():
+    env = micro(observation="bipartite", max_rows=1)
+    threads = threading.active_count()
+    with pytest.raises(ConfigError, match="max_rows=5 or more"):
+        env.reset(seed=0)
+    assert env.session is env.decision is None
+    assert threading.active_count() == threads
+
+
+def test_closing_ends_a_reset_that_another_thread_waits_for():
+    env = MilpBranching(family="set_cover", size="transfer", preset="default")
+    timer = threading.Timer(0.3, env.close)
+    timer.start()
+    with pytest.raises(ResetNeeded, match="closed while"):
+        env.reset(seed=0)
+    assert env.session is None
+    timer.join()
+
+
+def test_programs_that_nothing_can_branch_on_are_named():
+    program = generate("micro", np.random.default_rng(0), size="tiny")
+    relaxed = dataclasses.replace(program, is_integer=np.zeros(15, bool))
+    with pytest.raises(ConfigError, match="pure linear program"):
+        micro().reset(options={"instance": relaxed})
+    with pytest.raises(ConfigError, match="1e\\+20 is infinite"):
+        dataclasses.replace(program, objective=np.full(15, 1e25))
+    with pytest.raises(ConfigError, match="looser objective_limit"):
+        micro(objective_limit=1e9, max_resamples=0).reset(seed=0)
 
 
 def test_reset_in_the_middle_closes_the_search_and_keeps_its_record():
