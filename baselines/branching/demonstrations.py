@@ -102,9 +102,7 @@ class Collector:
         *,
         expert_share: float,
     ):
-        refuse_unknown(
-            world_kwargs, [*_SOURCE, *_SEARCH], kind="argument", where="in world_kwargs"
-        )
+        refuse_unknown(world_kwargs, [*_SOURCE, *_SEARCH], kind="argument", where="in world_kwargs")
         self._source = _make_source({**_SOURCE, **world_kwargs})
         self._settings = _make_settings({**_SEARCH, **world_kwargs})
         self._rng = rng
@@ -168,6 +166,4 @@ def _make_settings(arguments: Mapping[str, Any]) -> SearchSettings:
     if isinstance(given["objective_limit"], str):
         raise ConfigError("world_kwargs: imitation needs objective_limit as a number or None.")
     parameters = {"branching/pscost/priority": _NEXT_TO_OURS, **(arguments["parameters"] or {})}
-    return SearchSettings(
-        **given, decision_limit=arguments["horizon"], parameters=parameters
-    )
+    return SearchSettings(**given, decision_limit=arguments["horizon"], parameters=parameters)

@@ -2,6 +2,7 @@
 
 - `ReinforceConfig`: what is learned, for how long.
 - `train`: searches with sampled decisions and returns the `ScorerAgent` that they improved.
+- `Episode`, `update`: a search, and one step of learning from some of them.
 - `subtree_returns`, `advantages`: what a decision is worth.
 
 Scavuzzo et al. (2022) take minus the size of the subtree as the return of a decision. It is exact
@@ -30,7 +31,7 @@ from rewardloom.envs.branching.world import MilpBranching
 from rewardloom.errors import ConfigError
 from rewardloom.rewards.numbers import check_integer, check_number
 
-__all__ = ["ReinforceConfig", "advantages", "subtree_returns", "train"]
+__all__ = ["Episode", "ReinforceConfig", "advantages", "subtree_returns", "train", "update"]
 
 Log = Callable[[dict[str, float]], None]
 
@@ -165,7 +166,7 @@ def train(config: ReinforceConfig, log: Log | None = None) -> ScorerAgent:
             if config.start is None and done == 0:
                 agent.network.fit_units(_batch(episodes, config.device))
             else:
-                learned = _update(agent, optimizer, episodes, config)
+                learned = update(agent, optimizer, episodes, config)
                 if log is not None:
                     log({"episodes": float(done + count), **_summary(episodes), **learned})
             done += count
@@ -224,13 +225,23 @@ def _batch(episodes: list[Episode], device: str) -> Ragged:
     )
 
 
-def _update(
+def update(
     agent: ScorerAgent,
     optimizer: torch.optim.Optimizer,
     episodes: list[Episode],
     config: ReinforceConfig,
 ) -> dict[str, float]:
-    """Take one step along the policy gradient of the episodes."""
+    """Take one step along the policy gradient of searches that the agent has just made.
+
+    Args:
+        agent: The learner.
+        optimizer: Of its network.
+        episodes: The searches.
+        config: Entropy bonus, largest gradient and device.
+
+    Returns:
+        `entropy` and `gradient_norm`, as `train` logs them.
+    """
     batch = _batch(episodes, config.device)
     segments = batch.segments
     returns = np.concatenate([episode.returns for episode in episodes])
@@ -245,7 +256,7 @@ def _update(
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(agent.network.parameters(), config.max_gradient)
     optimizer.step()
-    return {"entropy": float(entropy), "gradient_norm": float(norm)}
+    return {"entropy": float(entropy.detach()), "gradient_norm": float(norm)}
 
 
 def _summary(episodes: list[Episode]) -> dict[str, float]:
