@@ -42,10 +42,18 @@ WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """World name -> (entry point, keyword arguments)."""
 
+_VECTORS = {_BRANCHING: "rewardloom.envs.branching.vector:MilpBranchingVector"}
+"""Entry point of a world -> that of its native vector, which `gym.make_vec` takes."""
+
 
 def register_worlds() -> None:
     """Register every world once; a second call changes nothing."""
     for name, (entry_point, kwargs) in WORLDS.items():
         env_id = f"{NAMESPACE}/{name}"
         if env_id not in gym.registry:
-            gym.register(env_id, entry_point=entry_point, kwargs=kwargs)
+            gym.register(
+                env_id,
+                entry_point=entry_point,
+                vector_entry_point=_VECTORS.get(entry_point),
+                kwargs=kwargs,
+            )

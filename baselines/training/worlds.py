@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from rewardloom.baselines.plugs import DesignVecReward, ParallelToVecEnv
+from rewardloom.baselines.plugs import DesignVecReward, ParallelToVecEnv, VectorEnvToVecEnv
 from rewardloom.baselines.training.config import (
     TrainConfig,
     design_name,
@@ -24,6 +25,7 @@ from rewardloom.baselines.training.parallel_worlds import is_parallel, make_para
 from rewardloom.baselines.training.timing import Clock, TimedVecEnv
 from rewardloom.baselines.training.world_parts import apply_wrapper, make_env
 from rewardloom.errors import ConfigError
+from rewardloom.registration import NAMESPACE
 from rewardloom.rewards.design import RewardDesign
 from rewardloom.wrappers import RewardComponents
 
@@ -109,6 +111,8 @@ def has_action_masks(env: Any) -> bool:
 
 
 def _plain_worlds(config: TrainConfig) -> VecEnv:
+    if _is_native_vector(config):
+        return _native_vector(config)
     if not is_parallel(config.world):
         makers: list[Callable[[], gym.Env[Any, Any]]] = [lambda: make_world(config)]
         return DummyVecEnv(makers * config.num_envs)
@@ -121,6 +125,36 @@ def _plain_worlds(config: TrainConfig) -> VecEnv:
         venv.close()
         raise
     return venv
+
+
+def _is_native_vector(config: TrainConfig) -> bool:
+    """Return whether the world is one of ours that steps its copies by itself.
+
+    Wrappers of single worlds rule it out. Others' native vectors, such as CartPole's, are left
+    alone: their random numbers differ from those of single worlds.
+    """
+    if is_parallel(config.world) or config.wrappers or config.components:
+        return False
+    spec = gym.registry.get(config.world.rpartition(":")[2])
+    if spec is None or spec.namespace != NAMESPACE:
+        return False
+    return spec.vector_entry_point is not None
+
+
+def _native_vector(config: TrainConfig) -> VecEnv:
+    envs = gym.make_vec(
+        config.world,
+        config.num_envs,
+        vectorization_mode="vector_entry_point",
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        **config.world_kwargs,
+    )
+    try:
+        _check_spaces(config.world, envs.single_observation_space, envs.single_action_space)
+        return VectorEnvToVecEnv(envs)
+    except BaseException:
+        envs.close()
+        raise
 
 
 def _check_spaces(world: str, observation_space: Any, action_space: Any) -> None:
