@@ -10,7 +10,7 @@ decisions that are kept.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,6 @@ from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
 from rewardloom.errors import ConfigError, refuse_unknown
 
 __all__ = ["Collector", "Demonstrations"]
-
-Explore = Callable[[Decision], "int | None"]
 
 _SOURCE = {"family": "set_cover", "size": "tiny", "generator": None, "instances": None}
 _SEARCH = {
@@ -75,12 +73,6 @@ class Demonstrations:
             self.candidates[rows], self.nodes[part], self.sizes[part], self.scores[rows]
         )
 
-    @classmethod
-    def join(cls, parts: list[Demonstrations]) -> Demonstrations:
-        """Return all decisions of at least one collection, in their order."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
 
 class Collector:
     """Searches the instances of a world and labels decisions.
@@ -90,6 +82,7 @@ class Collector:
             objective limit must be a number.
         rng: Draws instances, solver seeds and the decisions that are labelled.
         expert_share: Probability that a decision is labelled; strong branching then also makes it.
+            The others are left to SCIP's rule `pscost`.
 
     Raises:
         ConfigError: An argument that does not exist or does not fit.
@@ -109,13 +102,11 @@ class Collector:
         self._share = expert_share
         self._rows: list[tuple[Any, ...]] = []
 
-    def collect(self, decisions: int, explore: Explore | None = None) -> Demonstrations:
+    def collect(self, decisions: int) -> Demonstrations:
         """Search until enough decisions are labelled.
 
         Args:
             decisions: How many; the last search is not cut, the rest of its labels is dropped.
-            explore: Makes the decisions that are not labelled; None leaves them to SCIP's rule
-                `pscost`.
 
         Raises:
             ConfigError: Many instances in a row end without a decision.
@@ -123,7 +114,7 @@ class Collector:
         self._rows = []
         fruitless = 0
         while len(self._rows) < decisions:
-            fruitless = 0 if self._search(decisions, explore) else fruitless + 1
+            fruitless = 0 if self._search(decisions) else fruitless + 1
             if fruitless == _FRUITLESS:
                 raise ConfigError(
                     f"SCIP solved {_FRUITLESS} instances of {self._source!r} without a decision. "
@@ -135,7 +126,7 @@ class Collector:
             np.concatenate(candidates), np.stack(nodes), sizes, np.concatenate(scores)
         )
 
-    def _search(self, decisions: int, explore: Explore | None) -> bool:
+    def _search(self, decisions: int) -> bool:
         """Search one instance, return whether there was anything to decide."""
         seed = int(self._rng.integers(_SOLVER_SEEDS))
         model = self._source.draw(self._rng).build()
@@ -143,13 +134,11 @@ class Collector:
         rng, rows, share = self._rng, self._rows, self._share
 
         def decide(decision: Decision) -> int | None:
-            if len(rows) < decisions and rng.random() < share:
-                scores = strong_branching_scores(model, decision.variables)
-                rows.append((extractor.candidates(), node_features(decision), scores))
-                return int(scores.argmax())
-            if explore is None:
+            if len(rows) == decisions or rng.random() >= share:
                 return None
-            return explore(dataclasses.replace(decision, observation=extractor.candidates()))
+            scores = strong_branching_scores(model, decision.variables)
+            rows.append((extractor.candidates(), node_features(decision), scores))
+            return int(scores.argmax())
 
         settings = dataclasses.replace(self._settings, seed=seed)
         return evaluate(decide, model, settings).decisions > 0

@@ -8,8 +8,7 @@
 Gasse et al. (2019) collect decisions along searches in which a weaker rule mostly decides, so that
 the learner sees nodes that the expert would avoid, and train by cross-entropy. Targets with a
 temperature are our formulation. So is the network: an MLP over candidates instead of a graph
-network. Rounds in which the learner decides and strong branching labels follow Ross et al. (2011),
-DAgger.
+network.
 """
 
 from __future__ import annotations
@@ -42,15 +41,13 @@ class ImitationConfig:
     Attributes:
         world_kwargs: Arguments of `MilpBranching` that choose instances and how SCIP searches.
         seed: Of instances, of what is labelled, of the network and its training.
-        decisions: Decisions that are labelled in the first round, where SCIP's rule `pscost` makes
-            those that are not.
-        rounds: Further rounds, in which the learner makes them.
-        round_decisions: Decisions that each of these adds.
-        expert_share: Probability that a decision is labelled, and made by strong branching.
-        held_out_share: Share of the decisions that tells when to stop, the last of each round.
+        decisions: Decisions that are labelled.
+        expert_share: Probability that a decision is labelled, and made by strong branching; SCIP's
+            rule `pscost` makes the others.
+        held_out_share: Share of the decisions that tells when to stop, the last ones.
         temperature: Of the targets; see `targets`.
-        epochs: Most passes over the data in each round.
-        patience: Passes without a better held-out loss after which a round ends.
+        epochs: Most passes over the data.
+        patience: Passes without a better held-out loss after which training ends.
         batch_size: Decisions in a batch.
         learning_rate: Of Adam.
         width: Units of the network's hidden layers.
@@ -59,9 +56,7 @@ class ImitationConfig:
 
     world_kwargs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
-    decisions: int = 2000
-    rounds: int = 1
-    round_decisions: int = 500
+    decisions: int = 1500
     expert_share: float = 0.1
     held_out_share: float = 0.15
     temperature: float = 0.3
@@ -75,9 +70,7 @@ class ImitationConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
         check_integer("seed", self.seed, least=0)
-        check_integer("rounds", self.rounds, least=0)
-        for name in ("decisions", "round_decisions"):
-            check_integer(name, getattr(self, name), least=2)
+        check_integer("decisions", self.decisions, least=2)
         for name in ("epochs", "patience", "batch_size", "width"):
             check_integer(name, getattr(self, name))
         check_number("expert_share", self.expert_share, above=0, most=1)
@@ -210,8 +203,7 @@ def train(config: ImitationConfig, log: Log | None = None) -> ScorerAgent:
 
     Args:
         config: What to learn.
-        log: Called after every epoch, with `round` (0 for the first), `decisions` (labelled so
-            far), `epoch`, `loss` and what `rate` returns.
+        log: Called after every epoch, with `epoch`, `loss` and what `rate` returns.
 
     Raises:
         ConfigError: World arguments that do not fit, or instances without a decision.
@@ -222,27 +214,16 @@ def train(config: ImitationConfig, log: Log | None = None) -> ScorerAgent:
         torch.manual_seed(config.seed)
         agent = ScorerAgent(config.width)
     agent.network.to(config.device)
-    training: list[Demonstrations] = []
-    held_out: list[Demonstrations] = []
-    for number in range(config.rounds + 1):
-        count = config.round_decisions if number else config.decisions
-        found = collector.collect(count, agent.choose if number else None)
-        kept = min(max(round(count * (1 - config.held_out_share)), 1), count - 1)
-        training.append(found[:kept])
-        held_out.append(found[kept:])
-        known, rest = (
-            Labelled.of(Demonstrations.join(parts), config.temperature, config.device)
-            for parts in (training, held_out)
-        )
-        if number == 0:
-            agent.network.fit_units(known.batch)
-        so_far = {"round": float(number), "decisions": float(len(known.sizes) + len(rest.sizes))}
-        fit(agent, known, rest, config, log and _with(log, so_far))
+    found = collector.collect(config.decisions)
+    kept = round(config.decisions * (1 - config.held_out_share))
+    kept = min(max(kept, 1), config.decisions - 1)
+    known, rest = (
+        Labelled.of(part, config.temperature, config.device)
+        for part in (found[:kept], found[kept:])
+    )
+    agent.network.fit_units(known.batch)
+    fit(agent, known, rest, config, log)
     return agent
-
-
-def _with(log: Log, more: dict[str, float]) -> Log:
-    return lambda values: log({**more, **values})
 
 
 def _loss(scores: Tensor, part: Labelled) -> Tensor:

@@ -61,11 +61,11 @@ class ReinforceConfig:
     world_kwargs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     start: ScorerAgent | str | os.PathLike[str] | None = None
-    episodes: int = 1000
-    episodes_per_update: int = 10
+    episodes: int = 300
+    episodes_per_update: int = 4
     logarithm: bool = True
     entropy: float = 0.003
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     max_gradient: float = 1.0
     width: int = 64
     device: str = "cpu"

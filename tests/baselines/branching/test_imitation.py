@@ -14,6 +14,7 @@ from rewardloom.baselines.branching.imitation import (
     train,
 )
 from rewardloom.baselines.branching.scorer import ScorerAgent
+from rewardloom.envs.branching.session import evaluate
 from rewardloom.errors import ConfigError
 
 MICRO = {"family": "micro"}
@@ -83,13 +84,14 @@ def test_decisions_are_taken_out_with_their_own_candidates():
     assert some.targets.tolist() == [0.0, 1.0, 1.0]
 
 
-def test_a_slice_of_demonstrations_and_its_rest_join_to_the_whole():
+def test_a_slice_of_demonstrations_and_its_rest_make_the_whole():
     whole = synthetic(9, seed=0)
-    again = Demonstrations.join([whole[:4], whole[4:]])
-    assert len(whole[:4]) == 4
-    np.testing.assert_array_equal(again.candidates, whole.candidates)
-    np.testing.assert_array_equal(again.scores, whole.scores)
-    assert len(whole[4:].scores) == whole.sizes[4:].sum()
+    first, rest = whole[:4], whole[4:]
+    assert (len(first), len(rest)) == (4, 5)
+    for name in ("candidates", "nodes", "sizes", "scores"):
+        parts = np.concatenate([getattr(first, name), getattr(rest, name)])
+        np.testing.assert_array_equal(parts, getattr(whole, name))
+    assert len(rest.scores) == whole.sizes[4:].sum()
 
 
 def test_an_expert_that_follows_one_feature_is_recovered():
@@ -112,12 +114,13 @@ def test_training_stops_when_the_held_out_loss_no_longer_falls():
     noise = np.random.default_rng(1)
     found = synthetic(60, 0, lambda candidates: noise.normal(size=len(candidates)))
     known, rest = Labelled.of(found[:40], 0.0), Labelled.of(found[40:], 0.0)
-    log = []
+    log, agent = [], ScorerAgent(16)
     config = ImitationConfig(epochs=200, patience=3, learning_rate=3e-3)
-    fit(ScorerAgent(16), known, rest, config, log.append)
+    fit(agent, known, rest, config, log.append)
     losses = [row["held_out_loss"] for row in log]
     assert len(log) < 200
     assert len(log) - 1 - int(np.argmin(losses)) == 3
+    assert rate(agent, rest)["held_out_loss"] == min(losses)
 
 
 def test_a_collector_labels_what_it_is_asked_for_and_repeats_itself():
@@ -132,33 +135,36 @@ def test_a_collector_labels_what_it_is_asked_for_and_repeats_itself():
     np.testing.assert_array_equal(found[0].scores, found[1].scores)
 
 
-def test_the_explorer_makes_the_decisions_that_are_not_labelled():
-    seen = []
+def test_strong_branching_makes_the_decisions_that_it_labels(monkeypatch):
+    answers = []
 
-    def explore(decision):
-        seen.append(decision.observation.shape == (len(decision), 23))
-        return 0
+    def watched(decide, model, settings):
+        def answer(decision):
+            answers.append(decide(decision))
+            return answers[-1]
 
-    Collector(MICRO, np.random.default_rng(0), expert_share=0.3).collect(10, explore)
-    assert seen
-    assert all(seen)
+        return evaluate(answer, model, settings)
+
+    monkeypatch.setattr("rewardloom.baselines.branching.demonstrations.evaluate", watched)
+    found = Collector(MICRO, np.random.default_rng(0), expert_share=1.0).collect(12)
+    per_decision = np.split(found.scores, np.cumsum(found.sizes)[:-1])
+    assert answers[:12] == [int(scores.argmax()) for scores in per_decision]
+    assert any(answers[:12])
+    assert set(answers[12:]) <= {None}
 
 
-def test_without_an_explorer_scip_decides_by_pseudocosts():
+def test_what_is_not_labelled_is_left_to_the_rule_pscost():
     collector = Collector(MICRO, np.random.default_rng(0), expert_share=0.5)
     parameters = collector._settings.parameters
     assert parameters["branching/pscost/priority"] == 536870910  # next to our rule's
 
 
 def test_training_is_the_same_for_the_same_seed():
-    config = ImitationConfig(
-        world_kwargs=MICRO, decisions=40, rounds=1, round_decisions=20, epochs=3, width=8
-    )
+    config = ImitationConfig(world_kwargs=MICRO, decisions=40, epochs=3, width=8)
     logs = [[], []]
     agents = [train(config, log.append) for log in logs]
     assert logs[0] == logs[1]
-    assert {row["round"] for row in logs[0]} == {0.0, 1.0}
-    assert logs[0][-1]["decisions"] == 60
+    assert [row["epoch"] for row in logs[0]] == [1.0, 2.0, 3.0]
     for first, second in zip(*(a.network.parameters() for a in agents), strict=True):
         assert torch.equal(first, second)
 
@@ -172,7 +178,6 @@ def test_training_is_the_same_for_the_same_seed():
         ({"temperature": -1.0}, "temperature"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"patience": 0}, "patience must be an integer >= 1"),
-        ({"rounds": -1}, "rounds must be an integer >= 0"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(arguments, message):
