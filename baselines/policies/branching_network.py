@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -16,12 +15,11 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from rewardloom.baselines.branching.normalization import logarithmic, segment_means, standardized
 from rewardloom.errors import ConfigError
 
 __all__ = ["CandidateFeatures", "CandidateHeads", "Embedded", "Sizes", "space_sizes"]
 
-_FINEST = 1e-4  # below it the logarithm is about linear
-_LEAST_SPREAD = 1e-3  # of logarithms; candidates that differ by less are equal
 _NEVER = -1e8  # sb3-contrib's logit of a masked action
 
 
@@ -77,16 +75,6 @@ class Embedded(NamedTuple):
     width: int
 
 
-def _logarithmic(values: Tensor) -> Tensor:
-    """Return signed logarithms: 0 at 0, about 1 at 1, 1.5 at 100 and 0.26 at 0.001."""
-    return values.sign() * torch.log1p(values.abs() / _FINEST) / -math.log(_FINEST)
-
-
-def _mean(values: Tensor, decisions: Tensor, sizes: Tensor) -> Tensor:
-    sums = values.new_zeros(len(sizes), values.shape[1]).index_add(0, decisions, values)
-    return sums / sizes
-
-
 class CandidateFeatures(BaseFeaturesExtractor):
     """Embeds the candidates of decisions, each with the same MLP.
 
@@ -114,15 +102,13 @@ class CandidateFeatures(BaseFeaturesExtractor):
     def forward(self, observations: dict[str, Tensor]) -> Embedded:
         """Embed `candidates` (B, n, F) under `mask` (B, n), with `node` (B, G)."""
         mask = observations["mask"] > 0
-        nodes = _logarithmic(observations["node"])
+        nodes = logarithmic(observations["node"])
         decisions, columns = mask.nonzero(as_tuple=True)
         sizes = mask.sum(1, keepdim=True).clamp_min(1)
-        values = _logarithmic(observations["candidates"][decisions, columns])
-        apart = values - _mean(values, decisions, sizes)[decisions]
-        spread = _mean(apart.square(), decisions, sizes).sqrt().clamp_min(_LEAST_SPREAD)
-        relative = apart / spread[decisions]
+        values = logarithmic(observations["candidates"][decisions, columns])
+        relative = standardized(values, decisions, sizes)
         embedded = self.embed(torch.cat([values, relative, nodes[decisions]], dim=1))
-        context = torch.cat([_mean(embedded, decisions, sizes), nodes], dim=1)
+        context = torch.cat([segment_means(embedded, decisions, sizes), nodes], dim=1)
         return Embedded(embedded, context, decisions, columns, mask.shape[1])
 
 

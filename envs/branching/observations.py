@@ -82,7 +82,8 @@ def observer(kind: str, model: Model, *, scores: bool = False) -> Callable[[Mode
 
     Args:
         kind: "none" (the decision's own numbers are enough), "candidates" ((K, 23) float32),
-            "khalil" ((K, 68) float32), "bipartite" or "graph" (the dict of `Extractor.bipartite`).
+            "khalil" ((K, 68) float32), "bipartite" or "graph" (the dict of `Extractor.bipartite`,
+            or of `Extractor.graph`, which has the candidates' features as well).
         model: The model that will be searched.
         scores: Also compute strong-branching scores; the observation is then a `Scored`. They cost
             two LPs for each candidate and may change the search that follows.
@@ -101,7 +102,7 @@ def observer(kind: str, model: Model, *, scores: bool = False) -> Callable[[Mode
         "candidates": extractor.candidates,
         "khalil": extractor.khalil,
         "bipartite": extractor.bipartite,
-        "graph": extractor.bipartite,
+        "graph": extractor.graph,
     }
     features = read[kind]
     if not scores:

@@ -4,6 +4,7 @@ import numpy as np
 
 from rewardloom.baselines.branching.revived.graphs import Graph, Structure
 from rewardloom.baselines.branching.revived.trajectories import Trajectory
+from rewardloom.envs.branching.tree import TreeTable
 
 
 def graph(rng, columns=6, rows=4, candidates=3, structure=None):
@@ -17,6 +18,7 @@ def graph(rng, columns=6, rows=4, candidates=3, structure=None):
         rng.normal(size=(rows, 5)).astype(np.float32),
         rng.normal(size=8).astype(np.float32),
         np.sort(rng.choice(columns, candidates, replace=False)).astype(np.int32),
+        rng.normal(size=(candidates, 23)).astype(np.float32),
         structure,
     )
 
@@ -35,4 +37,21 @@ def trajectory(rng, node, parent, side=None, depth=None, reward=None, graphs=Non
         np.zeros(length),
         np.zeros(length),
         -np.ones(length) if reward is None else np.array(reward, float),
+    )
+
+
+def tree_table(node, parent):
+    """Return processed nodes of which only numbers and parents matter."""
+    count = len(node)
+    return TreeTable(
+        node=np.array(node),
+        parent=np.array(parent),
+        parent_row=np.zeros(count, np.int64),
+        depth=np.zeros(count, np.int32),
+        side=np.zeros(count, np.int8),
+        outcome=np.zeros(count, np.int8),
+        variable=np.zeros(count, np.int32),
+        lower_bound=np.zeros(count),
+        subtree_size=np.ones(count, np.int64),
+        names=("x",),
     )

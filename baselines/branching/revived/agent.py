@@ -51,7 +51,7 @@ class RevivedAgent:
         ConfigError: A size is not a positive integer, or `heads` does not divide `width`.
     """
 
-    observation = "bipartite"
+    observation = "graph"
 
     def __init__(
         self, history: bool = True, width: int = 64, heads: int = 4, path: int = 16, seed: int = 0
@@ -85,9 +85,9 @@ class RevivedAgent:
         """Return the (K,) values of the candidates, on the scale of `learner.compress`."""
         self.graph = read_graph(decision, self.graph)
         batch = batch_graphs([self.graph])
-        columns = torch.from_numpy(self.graph.candidates.astype(np.int64))
-        asked = Asked(torch.zeros(1, dtype=torch.int64), columns, torch.zeros_like(columns))
-        device = self.network.value.weight.device
+        candidates = torch.arange(len(decision))
+        asked = Asked(torch.zeros(1, dtype=torch.int64), candidates, torch.zeros_like(candidates))
+        device = self.network.advantage.weight.device
         with torch.no_grad():
             encoded = self.network.encode(moved(batch, device))
             context = self.network.context(moved(self._path_to(decision), device))
@@ -98,11 +98,10 @@ class RevivedAgent:
     def take(self, choice: int) -> None:
         """Remember what was chosen at the decision that was valued last."""
         assert self._waiting is not None
-        assert self.graph is not None
         decision, encoded = self._waiting
-        chosen = torch.tensor([int(self.graph.candidates[choice])])
+        chosen = torch.tensor([choice], device=encoded.candidates.device)
         with torch.no_grad():
-            summary = self.network.summarize(encoded, chosen.to(encoded.columns.device))[0]
+            summary = self.network.summarize(encoded, chosen)[0]
         self._steps[decision.node] = _Step(
             summary.cpu(), decision.depth, decision.side, decision.parent
         )

@@ -24,8 +24,8 @@ class Window(NamedTuple):
     """B decisions and the paths to them, as positions among the G graphs of a batch.
 
     Attributes:
-        asked: The decisions' graphs and the columns whose values are wanted.
-        slot: (C,) int64, number of each column within its decision.
+        asked: The decisions' graphs and all their candidates.
+        slot: (C,) int64, number of each candidate within its decision.
         path: (B, K) int64, the graphs of the decisions above; 0 past the last.
         side: (B, K) float32, the sides on which the path goes on.
         length: (B,) int64, how many there are.
@@ -43,71 +43,87 @@ class Window(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """B decisions of a memory with their n-step successors.
+    """B decisions of a memory with their successors.
 
     Attributes:
         graphs: All G graphs that are needed, each once.
-        chosen: (G,) int64, the chosen columns.
+        chosen: (G,) int64, the chosen candidates, among those of all graphs.
         depth: (G,) float32.
-        heads: The B decisions; one column each, the chosen one.
-        successors: The S <= B decisions n steps later; all candidates of each.
-        followed: (B,) bool, which heads have a successor.
-        reward: (B,) float32, discounted sums of the rewards in between.
+        heads: The B decisions.
+        taken: (B,) int64, the chosen ones among the candidates that the heads ask for.
+        successors: Their S successors.
+        followed: (S,) int64, the head of each successor.
+        reward: (B,) float32, discounted sums of the rewards before the successors.
     """
 
     graphs: GraphBatch
     chosen: torch.Tensor
     depth: torch.Tensor
     heads: Window
+    taken: torch.Tensor
     successors: Window
     followed: torch.Tensor
     reward: torch.Tensor
 
 
 class Stored(NamedTuple):
-    """A trajectory with what sampling needs of it; `paths`, `sides` (L, K), the rest (L,)."""
+    """A trajectory with what sampling needs of it.
+
+    Attributes:
+        trajectory: Its L decisions.
+        paths, sides: (L, K) decisions above each, and the sides on which their paths go on.
+        lengths: (L,) how many there are.
+        sums: (L,) discounted sums of the rewards before the successors.
+        later: (L, C) the successors; -1 past the last.
+    """
 
     trajectory: Trajectory
     paths: Ints
     sides: Ints
     lengths: Ints
     sums: Floats
+    later: Ints
 
 
 class Part(NamedTuple):
-    """A stretch of a trajectory: heads, successors and every decision that they need."""
+    """A stretch of a trajectory.
+
+    Attributes:
+        stored: The trajectory.
+        heads: (B,) its decisions.
+        successors: (S,) their successors.
+        followed: (S,) index of each successor's head.
+        needed: Every decision that they and their paths need, ascending.
+    """
 
     stored: Stored
     heads: Ints
     successors: Ints
+    followed: Ints
     needed: Ints
 
 
-def make_batch(parts: Sequence[Part], n_steps: int) -> Batch:
+def make_batch(parts: Sequence[Part]) -> Batch:
     """Lay out stretches of trajectories."""
-    graphs = [part.stored.trajectory.graphs[index] for part in parts for index in part.needed]
-    laid_out = batch_graphs(graphs)
-    firsts = laid_out.column_starts[:-1]
-    actions = _joined([part.stored.trajectory.action[part.needed] for part in parts])
-    chosen = np.fromiter(
-        (graph.candidates[action] for graph, action in zip(graphs, actions, strict=True)),
-        np.int64,
-        len(graphs),
+    laid_out = batch_graphs(
+        [part.stored.trajectory.graphs[index] for part in parts for index in part.needed]
     )
+    starts = laid_out.candidate_starts
+    actions = _joined([part.stored.trajectory.action[part.needed] for part in parts])
     depth = _joined([part.stored.trajectory.depth[part.needed] for part in parts])
-    sizes = [len(part.stored.trajectory) for part in parts]
-    followed = [part.heads + n_steps < size for part, size in zip(parts, sizes, strict=True)]
     heads = _window(parts, [part.heads for part in parts])
-    successors = _window(parts, [part.successors for part in parts])
+    asking = _asking(heads, starts)
+    firsts = np.searchsorted(asking.asked.owner.numpy(), np.arange(len(heads.graph)))
+    offsets = np.cumsum([0] + [len(part.heads) for part in parts])
+    followed = [part.followed + at for part, at in zip(parts, offsets[:-1], strict=True)]
     reward = _joined([part.stored.sums[part.heads] for part in parts])
     return Batch(
         graphs=laid_out,
-        chosen=torch.from_numpy(firsts + chosen),
+        chosen=torch.from_numpy(starts[:-1] + actions),
         depth=torch.from_numpy(depth.astype(np.float32)),
-        heads=_asking(heads, [(firsts + chosen)[[index]] for index in heads.graph]),
-        successors=_asking(
-            successors, [firsts[index] + graphs[index].candidates for index in successors.graph]
-        ),
+        heads=asking,
+        taken=torch.from_numpy(firsts + actions[heads.graph]),
+        successors=_asking(_window(parts, [part.successors for part in parts]), starts),
         followed=torch.from_numpy(_joined(followed)),
         reward=torch.from_numpy(reward.astype(np.float32)),
     )
@@ -136,16 +152,15 @@ def _window(parts: Sequence[Part], decisions: Sequence[Ints]) -> _Places:
     return _Places(*(_joined(arrays) for arrays in zip(*found, strict=True)))
 
 
-def _asking(places: _Places, columns: Sequence[Any]) -> Window:
-    """Ask for columns of each decision."""
-    lengths = [len(own) for own in columns]
+def _asking(places: _Places, starts: Ints) -> Window:
+    """Ask for all candidates of each decision; `starts` says where those of each graph begin."""
+    begins = starts[places.graph]
+    lengths = starts[places.graph + 1] - begins
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    firsts = np.cumsum(lengths) - lengths if lengths else np.zeros(0, np.int64)
-    slot = np.arange(len(owner)) - np.repeat(firsts, lengths)
-    flat = _joined(columns) if lengths else np.zeros(0, np.int64)
-    asked = Asked(*(torch.from_numpy(array) for array in (places.graph, flat, owner)))
+    slot = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    arrays = (places.graph, slot + np.repeat(begins, lengths), owner)
     return Window(
-        asked,
+        Asked(*(torch.from_numpy(array) for array in arrays)),
         torch.from_numpy(slot),
         torch.from_numpy(places.path),
         torch.from_numpy(places.side.astype(np.float32)),

@@ -75,6 +75,7 @@ class Graph(NamedTuple):
         rows: (r, 5) float32, see `ROW_FEATURES`.
         node: (8,) float32, see `NODE_FEATURES`.
         candidates: (K,) int32, positions among the columns.
+        features: (K, 23) float32, see `CANDIDATE_FEATURES`.
         structure: The coefficients, shared between decisions while the LP's rows stay the same.
     """
 
@@ -82,11 +83,12 @@ class Graph(NamedTuple):
     rows: npt.NDArray[np.float32]
     node: npt.NDArray[np.float32]
     candidates: npt.NDArray[np.int32]
+    features: npt.NDArray[np.float32]
     structure: Structure
 
 
 def read_graph(decision: Decision, previous: Graph | None = None) -> Graph:
-    """Return the graph of a decision that was observed as "bipartite" or "graph".
+    """Return the graph of a decision that was observed as "graph".
 
     Args:
         decision: Its arrays are kept, not copied.
@@ -100,7 +102,12 @@ def read_graph(decision: Decision, previous: Graph | None = None) -> Graph:
         sizes = len(parts["rows"]), len(parts["columns"])
         structure = Structure.read(parts["edges"], parts["edge_values"], *sizes)
     return Graph(
-        parts["columns"], parts["rows"], node_features(decision), decision.candidates, structure
+        parts["columns"],
+        parts["rows"],
+        node_features(decision),
+        decision.candidates,
+        parts["candidates"],
+        structure,
     )
 
 
@@ -132,32 +139,44 @@ class GraphBatch(NamedTuple):
         columns: (N, 20) float32.
         rows: (M, 5) float32.
         node: (G, 8) float32.
+        candidates: (Q, 23) float32, features of all candidates.
+        positions: (Q,) int64, their places among the columns.
+        owner: (Q,) int64, their graphs.
         to_rows: From columns to rows, weighted with the coefficients; transposed, the other way.
         means: From columns to the means of the graphs' columns.
-        column_starts: (G + 1,) int64, where each graph's columns begin.
+        candidate_starts: (G + 1,) int64, where each graph's candidates begin.
     """
 
     columns: torch.Tensor
     rows: torch.Tensor
     node: torch.Tensor
+    candidates: torch.Tensor
+    positions: torch.Tensor
+    owner: torch.Tensor
     to_rows: Sums
     means: Sums
-    column_starts: npt.NDArray[np.int64]
+    candidate_starts: npt.NDArray[np.int64]
 
 
 def batch_graphs(graphs: Sequence[Graph]) -> GraphBatch:
     """Lay graphs end to end."""
     column_starts = _starts([len(graph.columns) for graph in graphs])
     row_starts = _starts([len(graph.rows) for graph in graphs])
+    sizes = [len(graph.candidates) for graph in graphs]
+    positions = np.concatenate([graph.candidates for graph in graphs])
+    positions = positions + np.repeat(column_starts[:-1], sizes)
     by_row = _block_diagonal([graph.structure.by_row for graph in graphs], column_starts)
     by_column = _block_diagonal([graph.structure.by_column for graph in graphs], row_starts)
     return GraphBatch(
         torch.from_numpy(np.concatenate([graph.columns for graph in graphs])),
         torch.from_numpy(np.concatenate([graph.rows for graph in graphs])),
         torch.from_numpy(np.stack([graph.node for graph in graphs])),
+        torch.from_numpy(np.concatenate([graph.features for graph in graphs])),
+        torch.from_numpy(positions),
+        torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
         _sums(by_row, by_column),
         _means(column_starts),
-        column_starts,
+        _starts(sizes),
     )
 
 

@@ -1,5 +1,11 @@
 """`train`: double Q-learning on revived trajectories.
 
+A value is bootstrapped from the decisions at the children of the node (`targets="tree"`), which is
+local and stops at leaves, or from the decision n steps later in the order of the search
+(`targets="steps"`). The tree's form takes a subtree's size to depend on nothing outside it. That
+is exact only if other subtrees find no better solutions, and it is blind to the nodes that are open
+when a search is truncated.
+
 Returns are minus the nodes still to come, which vary by orders of magnitude from search to search,
 and branching is compared by geometric means. So the network's values are `compress(Q)`, and the
 Huber loss is taken there: one error of a factor two costs the same at any size. The map is
@@ -11,6 +17,7 @@ in logarithms as well.)
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -26,6 +33,7 @@ from rewardloom.baselines.branching.revived.recorder import Recorder
 from rewardloom.baselines.branching.revived.replay import Replay
 from rewardloom.baselines.branching.revived.rewriting import RewardRewriter
 from rewardloom.baselines.branching.revived.settings import RevivedConfig
+from rewardloom.baselines.branching.revived.trajectories import own_costs
 from rewardloom.envs.branching.world import MilpBranching
 
 __all__ = ["RevivedConfig", "compress", "expand", "td_loss", "train"]
@@ -52,11 +60,11 @@ def td_loss(
         network: What is trained; it chooses among the successors' candidates.
         target: Values what was chosen.
         batch: Decisions, paths and successors.
-        discount: gamma^n.
+        discount: gamma^n, or gamma for the decisions at children.
     """
     encoded = network.encode(batch.graphs)
     summary = network.summarize(encoded, batch.chosen)
-    values = _values(network, encoded, summary, batch, batch.heads)
+    values = _values(network, encoded, summary, batch, batch.heads)[batch.taken]
     with torch.no_grad():
         future = torch.zeros_like(values)
         if len(batch.successors.length):
@@ -65,7 +73,7 @@ def td_loss(
             frozen = target.encode(batch.graphs)
             kept = target.summarize(frozen, batch.chosen)
             judged = _values(target, frozen, kept, batch, batch.successors)
-            future[batch.followed] = expand(judged[best])
+            future = future.index_add(0, batch.followed, expand(judged[best]))
         wanted = compress(batch.reward + discount * future)
     return functional.smooth_l1_loss(values, wanted)
 
@@ -99,8 +107,12 @@ class _Learner:
         self.target = copy.deepcopy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate)
         self.replay = Replay(
-            config.capacity, history=config.path, n_steps=config.n_steps, gamma=config.gamma
+            config.capacity,
+            history=config.path if config.history else 0,
+            n_steps=config.n_steps if config.targets == "steps" else None,
+            gamma=config.gamma,
         )
+        self.discount = config.gamma ** (config.n_steps if config.targets == "steps" else 1)
         options = config.redistribution
         self.rewriter = None if options is None else RewardRewriter(options)
         self.rng = np.random.default_rng(config.seed)
@@ -127,6 +139,9 @@ class _Learner:
         trajectory, record = recorder.finish(), env.last_episode
         assert record is not None
         raw = float(trajectory.reward.sum())
+        if self.config.targets == "tree":
+            costs = own_costs(trajectory.node, record.result.tree)
+            trajectory = dataclasses.replace(trajectory, reward=costs)
         if self.rewriter is not None:
             trajectory = self.rewriter.rewrite(trajectory, record.result, truncated=truncated)
         self.replay.add(trajectory)
@@ -149,7 +164,7 @@ class _Learner:
         config = self.config
         batch = self.replay.sample(self.rng, config.stretches, config.stretch)
         batch = moved(batch, self.device)
-        loss = td_loss(self.network, self.target, batch, config.gamma**config.n_steps)
+        loss = td_loss(self.network, self.target, batch, self.discount)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.max_gradient)

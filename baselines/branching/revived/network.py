@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rewardloom.baselines.branching.normalization import logarithmic, segment_means, standardized
 from rewardloom.baselines.branching.revived.graphs import GraphBatch, Sums
-from rewardloom.envs.branching.features import COLUMN_FEATURES, ROW_FEATURES
+from rewardloom.envs.branching.features import CANDIDATE_FEATURES, COLUMN_FEATURES, ROW_FEATURES
 from rewardloom.envs.branching.observations import NODE_FEATURES
 
 __all__ = ["Asked", "Encoded", "RevivedNetwork", "Steps", "weighted_sums"]
@@ -27,12 +28,12 @@ class Encoded(NamedTuple):
     """G graphs after the encoder.
 
     Attributes:
-        columns: (N, d) embeddings of all columns.
+        candidates: (Q, d) embeddings of all candidates.
         pooled: (G, d) means over each graph's columns.
         state: (G, d) what is known of the search as a whole.
     """
 
-    columns: torch.Tensor
+    candidates: torch.Tensor
     pooled: torch.Tensor
     state: torch.Tensor
 
@@ -41,7 +42,7 @@ class Steps(NamedTuple):
     """The decisions above B decisions: the first ones first, zeros where there are fewer than K.
 
     Attributes:
-        summary: (B, K, 2 d) pooled columns and the chosen column of each.
+        summary: (B, K, 2 d) pooled columns and the chosen candidate of each.
         depth: (B, K) float, branchings above it.
         side: (B, K) float, -1 or +1: the child through which the path goes on.
         length: (B,) int64, how many there are.
@@ -54,16 +55,16 @@ class Steps(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The C columns of B decisions whose values are wanted.
+    """All C candidates of B decisions.
 
     Attributes:
         graph: (B,) int64, the decisions' graphs.
-        columns: (C,) int64, positions among the columns of all graphs.
+        candidates: (C,) int64, positions among the candidates of all graphs.
         owner: (C,) int64, which of the B decisions each one belongs to.
     """
 
     graph: torch.Tensor
-    columns: torch.Tensor
+    candidates: torch.Tensor
     owner: torch.Tensor
 
 
@@ -128,18 +129,19 @@ class _Attention(nn.Module):
         return tokens + self.perceptron(self.second(tokens))
 
 
-def _squash(features: torch.Tensor) -> torch.Tensor:
-    return features.sign() * features.abs().log1p()
-
-
 class RevivedNetwork(nn.Module):
     """Encoder, step builder, attention and decoder.
 
-    A half-convolution from columns to rows and one back embed the columns. Each decision above
-    becomes a token: an MLP of its pooled columns, the chosen column, sines of its depth and the
-    side on which the path leaves it. Causal self-attention runs over a learned token for the start
-    and these; what it gives at the last is the context, which the decoder adds to each candidate's
-    embedding together with that of the search's state.
+    All features are taken as signed logarithms. A half-convolution from columns to rows and one
+    back embed the columns; to a candidate's column an MLP of its own features is added, and of how
+    many standard deviations they lie from the mean of its decision. Each decision above becomes a
+    token: an MLP of its pooled columns, the chosen candidate, sines of its depth and the side on
+    which the path leaves it. Causal self-attention runs over a learned token for the start and
+    these; what it gives at the last is the context, which is added to the search's state.
+
+    A value is that of the decision, read from state and context, plus the candidate's advantage,
+    read from its embedding, state and context; the advantages of a decision have mean 0 (dueling:
+    Wang et al. 2016, arXiv 1511.06581, equation 9).
 
     Args:
         history: False leaves out step builder and attention.
@@ -157,8 +159,11 @@ class RevivedNetwork(nn.Module):
             nn.Linear(len(ROW_FEATURES), width), nn.ReLU(), nn.LayerNorm(width)
         )
         self.to_rows, self.to_columns = _HalfConvolution(width), _HalfConvolution(width)
+        self.candidate_input = nn.Sequential(
+            nn.Linear(2 * len(CANDIDATE_FEATURES), width), nn.ReLU(), nn.Linear(width, width)
+        )
         self.state = nn.Sequential(
-            nn.Linear(width + len(NODE_FEATURES), width), nn.ReLU(), nn.Linear(width, width)
+            nn.Linear(2 * width + len(NODE_FEATURES), width), nn.ReLU(), nn.Linear(width, width)
         )
         if history:
             self.start = nn.Parameter(torch.zeros(width))
@@ -168,26 +173,34 @@ class RevivedNetwork(nn.Module):
             )
             self.attention = _Attention(width, heads)
         self.decoder = nn.Sequential(nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-        self.value = nn.Linear(width, 1)
+        self.advantage = nn.Linear(width, 1)
+        self.value = nn.Sequential(
+            nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)
+        )
 
     def encode(self, graphs: GraphBatch) -> Encoded:
         """Embed graphs."""
-        columns = self.column_input(_squash(graphs.columns))
-        rows = self.row_input(_squash(graphs.rows))
+        columns = self.column_input(logarithmic(graphs.columns))
+        rows = self.row_input(logarithmic(graphs.rows))
         rows = self.to_rows(rows, columns, graphs.to_rows)
         columns = self.to_columns(columns, rows, graphs.to_rows.transposed)
         pooled = weighted_sums(columns, graphs.means)
-        state = self.state(torch.cat([pooled, _squash(graphs.node)], -1))
-        return Encoded(columns, pooled, state)
+        sizes = torch.bincount(graphs.owner, minlength=len(pooled)).unsqueeze(1)
+        own = logarithmic(graphs.candidates)
+        own = torch.cat([own, standardized(own, graphs.owner, sizes)], -1)
+        candidates = torch.relu(columns[graphs.positions] + self.candidate_input(own))
+        mean = segment_means(candidates, graphs.owner, sizes)
+        state = self.state(torch.cat([pooled, mean, logarithmic(graphs.node)], -1))
+        return Encoded(candidates, pooled, state)
 
     def summarize(self, encoded: Encoded, chosen: torch.Tensor) -> torch.Tensor:
         """Return what a path keeps of each graph, (G, 2 d).
 
         Args:
             encoded: G graphs.
-            chosen: (G,) int64, position of the chosen column among the columns of all graphs.
+            chosen: (G,) int64, position of the chosen one among the candidates of all graphs.
         """
-        return torch.cat([encoded.pooled, encoded.columns[chosen]], -1)
+        return torch.cat([encoded.pooled, encoded.candidates[chosen]], -1)
 
     def attend(self, steps: Steps) -> torch.Tensor:
         """Return the attention's outputs, (B, K + 1, d): for the start and after each step."""
@@ -204,12 +217,15 @@ class RevivedNetwork(nn.Module):
         return outputs[torch.arange(len(outputs), device=outputs.device), steps.length]
 
     def values(self, encoded: Encoded, asked: Asked, context: torch.Tensor | None) -> torch.Tensor:
-        """Return the (C,) values of columns, on the scale of `learner.compress`."""
-        added = encoded.state[asked.graph]
+        """Return the (C,) values of candidates, on the scale of `learner.compress`."""
+        state, owner = encoded.state[asked.graph], asked.owner
         if context is not None:
-            added = added + context
-        hidden = self.decoder(encoded.columns[asked.columns] + added[asked.owner])
-        return self.value(hidden).squeeze(-1)
+            state = state + context
+        hidden = self.decoder(encoded.candidates[asked.candidates] + state[owner])
+        advantage = self.advantage(hidden)
+        sizes = torch.bincount(owner, minlength=len(state)).unsqueeze(1)
+        level = self.value(state) - segment_means(advantage, owner, sizes)
+        return (level[owner] + advantage).squeeze(-1)
 
 
 def _waves(depth: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from rewardloom.baselines.branching.revived.trajectories import (
     Ints,
     Trajectory,
     ancestors,
+    children,
     n_step_sums,
     root_paths,
 )
@@ -23,12 +24,20 @@ class Replay:
 
     Args:
         capacity: Decisions, at most; the newest trajectory always stays.
-        history: K, decisions of a path, at most.
-        n_steps: n.
-        gamma: Discount.
+        history: K, decisions of a path, at most; may be 0.
+        n_steps: n, decisions from a value to its successor; None takes the decisions at the node's
+            children as its successors.
+        gamma: Discount of a reward for each decision since the first.
     """
 
-    def __init__(self, capacity: int, *, history: int = 16, n_steps: int = 1, gamma: float = 1.0):
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        history: int = 16,
+        n_steps: int | None = None,
+        gamma: float = 1.0,
+    ):
         self.capacity = capacity
         self.history = history
         self.n_steps = n_steps
@@ -59,12 +68,21 @@ class Replay:
         sides[:, :-1] = np.where(paths[:, 1:] >= 0, trajectory.side[paths[:, 1:]], 0)
         some = np.flatnonzero(counts)
         sides[some, counts[some] - 1] = trajectory.side[some]
-        sums = n_step_sums(trajectory.reward, self.n_steps, self.gamma)
-        self._stored.append(Stored(trajectory, paths, sides, counts, sums))
+        sums, later = trajectory.reward, self._later(trajectory)
+        if self.n_steps is not None:
+            sums = n_step_sums(sums, self.n_steps, self.gamma)
+        self._stored.append(Stored(trajectory, paths, sides, counts, sums, later))
         self._count += len(trajectory)
         while self._count > self.capacity and len(self._stored) > 1:
             self._count -= len(self._stored.popleft().trajectory)
         self._ends = np.cumsum([len(stored.trajectory) for stored in self._stored])
+
+    def _later(self, trajectory: Trajectory) -> Ints:
+        """Return the successors of each decision, (L, C); -1 past the last."""
+        if self.n_steps is None:
+            return children(trajectory.node.tolist(), trajectory.parent.tolist())
+        later = np.arange(len(trajectory))[:, None] + self.n_steps
+        return np.where(later < len(trajectory), later, -1)
 
     def sample(self, rng: np.random.Generator, stretches: int, length: int) -> Batch:
         """Draw stretches of decisions that were made one after the other.
@@ -86,11 +104,13 @@ class Replay:
             first = at - (int(self._ends[index]) - size) - back
             first = min(max(first, 0), max(size - length, 0))
             parts.append(self._part(stored, np.arange(first, min(first + length, size))))
-        return make_batch(parts, self.n_steps)
+        return make_batch(parts)
 
     def _part(self, stored: Stored, heads: Ints) -> Part:
-        later = heads + self.n_steps
-        successors = later[later < len(stored.trajectory)]
+        later = stored.later[heads]
+        followed, place = np.nonzero(later >= 0)
+        successors = later[followed, place]
         wanted = np.union1d(heads, successors)
         above = stored.paths[wanted]
-        return Part(stored, heads, successors, np.union1d(wanted, above[above >= 0]))
+        needed = np.union1d(wanted, above[above >= 0])
+        return Part(stored, heads, successors, followed, needed)

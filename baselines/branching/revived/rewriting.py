@@ -20,7 +20,11 @@ __all__ = ["RewardRewriter"]
 
 
 class RewardRewriter:
-    """Rewrites the rewards of a search when it has ended.
+    """Rewrites the rewards of a search when it has ended; their sum stays.
+
+    With "steps" targets these are the world's rewards. With "tree" targets they are the decisions'
+    own costs, so that what is spread is minus the size of the tree, and the value of the root still
+    that size; below it the share of a subtree is what the score says, no more its size.
 
     Learned modes read, as the observation, the means of the decision's columns with the features
     of its node, and as the action the features of the chosen column.

@@ -4,7 +4,7 @@ A trajectory keeps each decision's graph once. What led to a decision are pointe
 at its tree ancestors, which need not be the ones made just before it. So L decisions take O(L).
 
 - `Trajectory`: the decisions of one search.
-- `ancestors`, `root_paths`, `n_step_sums`: the arithmetic.
+- `ancestors`, `root_paths`, `children`, `n_step_sums`, `own_costs`: the arithmetic.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardloom.baselines.branching.revived.graphs import Graph
+from rewardloom.envs.branching.tree import TreeTable
 
-__all__ = ["Trajectory", "ancestors", "n_step_sums", "root_paths"]
+__all__ = ["Trajectory", "ancestors", "children", "n_step_sums", "own_costs", "root_paths"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -58,6 +59,42 @@ def root_paths(ancestor: Ints, length: int) -> tuple[Ints, Ints]:
     return np.where(place >= 0, np.take_along_axis(upwards, place % length, 1), -1), count
 
 
+def children(node: Sequence[int], parent: Sequence[int]) -> Ints:
+    """Return for each decision the last decision at each child of its node, (L, C); then -1.
+
+    Args:
+        node: Node of each decision, in the order of the search.
+        parent: Number of its parent.
+    """
+    last = {own: index for index, own in enumerate(node)}
+    above = dict(zip(node, parent, strict=True))
+    below: dict[int, list[int]] = {}
+    for own, index in last.items():
+        below.setdefault(above[own], []).append(index)
+    most = max(1, max((len(below.get(own, ())) for own in last), default=1))
+    found = np.full((len(node), most), -1, np.int64)
+    for index, own in enumerate(node):
+        own_children = below.get(own, [])
+        found[index, : len(own_children)] = own_children
+    return found
+
+
+def own_costs(node: Ints, tree: TreeTable) -> Floats:
+    """Return minus the processed nodes that belong to each decision alone, (L,).
+
+    These are its own node and those of its processed children where nothing was decided. A tree
+    in which every branching was a decision at another node has minus their sum of nodes.
+
+    Args:
+        node: (L,) node of each decision.
+        tree: The processed nodes.
+    """
+    leaves = tree.parent[~np.isin(tree.node, node)]
+    ordered = np.sort(leaves)
+    counts = np.searchsorted(ordered, node, "right") - np.searchsorted(ordered, node, "left")
+    return -1.0 - counts.astype(np.float64)
+
+
 def n_step_sums(reward: Floats, steps: int, gamma: float) -> Floats:
     """Return sum_{i < steps} gamma^i r_{t + i} of each step, (L,); r is 0 past the end."""
     padded = np.concatenate([reward, np.zeros(steps - 1)])
@@ -96,7 +133,7 @@ class Trajectory:
     def nbytes(self) -> int:
         """Bytes of all arrays, shared ones counted once."""
         structures = {id(graph.structure): graph.structure for graph in self.graphs}
-        own = sum(sum(array.nbytes for array in graph[:4]) for graph in self.graphs)
+        own = sum(sum(array.nbytes for array in graph[:5]) for graph in self.graphs)
         columns = (self.action, self.node, self.parent, self.depth, self.side)
         numbers = (*columns, self.bound, self.dual_bound, self.reward)
         shared = sum(structure.nbytes for structure in structures.values())

@@ -101,6 +101,24 @@ class Extractor:
             ConfigError: The model is not solving.
         """
         columns, table, incumbent = self._read_columns()
+        return self._graph(columns, table, incumbent)
+
+    def graph(self) -> dict[str, NDArray[np.generic]]:
+        """Return what `bipartite` returns, and `candidates`: what `candidates` returns.
+
+        Raises:
+            ConfigError: The model is not solving.
+        """
+        columns, table, incumbent = self._read_columns()
+        parts = self._graph(columns, table, incumbent)
+        chosen, fraction = self._candidates()
+        gains = pseudocost_features(self._model, chosen.variables, fraction, table.norm)
+        own = parts["columns"][chosen.positions]
+        return parts | {"candidates": np.concatenate([own, finite_float32(gains)], axis=1)}
+
+    def _graph(
+        self, columns: Sequence[Column], table: ColumnTable, incumbent: Incumbent
+    ) -> dict[str, NDArray[np.generic]]:
         everything = Chosen(columns, table.variables, np.arange(len(columns)))
         features = column_features(self._model, everything, table, incumbent)
         rows, sides, row_table = self._read_rows(table)

@@ -60,7 +60,7 @@ def test_the_agent_sees_what_the_memory_revives():
         encoded = agent.network.encode(batch.graphs)
         summary = agent.network.summarize(encoded, batch.chosen)
         context = agent.network.context(batch.heads.steps(summary, batch.depth))
-        found = agent.network.values(encoded, batch.heads.asked, context)
+        found = agent.network.values(encoded, batch.heads.asked, context)[batch.taken]
     np.testing.assert_allclose(found, [own.max() for own in values], atol=1e-4)
 
 
@@ -77,7 +77,7 @@ def test_a_new_search_forgets_the_last():
 def test_a_saved_agent_gives_the_same_values(tmp_path):
     agent = RevivedAgent(width=16, heads=2, seed=5)
     with torch.no_grad():
-        agent.network.value.bias += 1.0
+        agent.network.value[-1].bias += 1.0
     save_agent(agent, tmp_path)
     loaded = load_agent(tmp_path)
     assert loaded.settings == agent.settings
@@ -117,15 +117,40 @@ def test_targets_are_double_q_over_candidates_by_hand():
     judged = values(target, batch.successors).reshape(2, 3)
     future = [float(expand(judged[k, ranked[k].argmax()])) for k in range(2)]
     wanted = compress(torch.tensor([-3 + 0.5 * future[0], -6 + 0.5 * future[1], -12.0, -8.0]))
-    expected = torch.nn.functional.smooth_l1_loss(values(network, batch.heads), wanted)
+    expected = torch.nn.functional.smooth_l1_loss(values(network, batch.heads)[batch.taken], wanted)
     torch.testing.assert_close(td_loss(network, target, batch, 0.5).detach(), expected)
+
+
+def test_targets_add_the_values_of_both_children_by_hand():
+    """The root's children 2 and 3 were decisions; 2 has the child 4, which was one as well."""
+    torch.manual_seed(0)
+    network, target = RevivedNetwork(width=16, heads=2), RevivedNetwork(width=16, heads=2)
+    rng = np.random.default_rng(0)
+    replay = Replay(100)
+    node, parent, reward = [1, 2, 3, 4], [0, 1, 1, 2], [-1.0, -2.0, -3.0, -3.0]
+    replay.add(trajectory(rng, node, parent, depth=[0, 1, 1, 2], reward=reward))
+    batch = replay.sample(rng, 1, 4)
+    assert batch.followed.tolist() == [0, 0, 1]
+
+    def values(net, window):
+        encoded = net.encode(batch.graphs)
+        steps = window.steps(net.summarize(encoded, batch.chosen), batch.depth)
+        return net.values(encoded, window.asked, net.context(steps)).detach()
+
+    ranked = values(network, batch.heads).reshape(4, 3).argmax(1)
+    judged = values(target, batch.heads).reshape(4, 3)
+    future = [float(expand(judged[k, ranked[k]])) for k in range(4)]
+    wanted = compress(torch.tensor([-1 + future[1] + future[2], -2 + future[3], -3.0, -3.0]))
+    taken = values(network, batch.heads)[batch.taken]
+    expected = torch.nn.functional.smooth_l1_loss(taken, wanted)
+    torch.testing.assert_close(td_loss(network, target, batch, 1.0).detach(), expected)
 
 
 def test_a_sample_of_last_decisions_has_no_successors():
     torch.manual_seed(0)
     network = RevivedNetwork(width=16, heads=2)
     batch = chain([-1.0, -2.0], n_steps=5)
-    assert not batch.followed.any()
+    assert not len(batch.followed)
     assert torch.isfinite(td_loss(network, network, batch, 1.0))
 
 
@@ -161,7 +186,9 @@ def test_training_is_deterministic_for_a_seed():
     assert numbers[-1]["decisions"] >= 150
 
 
-@pytest.mark.parametrize("changes", [{"history": False}, {"redistribution": {"mode": "uniform"}}])
+@pytest.mark.parametrize(
+    "changes", [{"history": False}, {"redistribution": {"mode": "uniform"}}, {"targets": "steps"}]
+)
 def test_ablations_train_another_agent(changes):
     agent, numbers = logged(**changes)
     assert not same(agent, logged()[0]) if "history" not in changes else not agent.network.history
@@ -174,25 +201,36 @@ def test_what_is_logged_is_the_raw_return():
         assert episode["episode_return"] == 1 - episode["episode_nodes"]
 
 
-def test_rewards_are_stored_as_they_were_paid():
-    spread = learning._Learner(RevivedConfig(**SMALL, redistribution={"mode": "uniform"}))
-    raw = learning._Learner(RevivedConfig(**SMALL))
-    env = MilpBranching(family="micro", observation="graph", reward="tree_size", horizon=60)
-    kept = []
-    for one in (spread, raw):
-        one.play(env, 0)
-        kept.append(one.replay.sample(one.rng, 1, 1000).reward)
-        assert one.replay.trajectories == 1
+def stored_rewards(**changes):
+    """Return the rewards that the memory holds of one search, and its nodes."""
+    learner = learning._Learner(RevivedConfig(**{**SMALL, "n_steps": 1, **changes}))
+    env = MilpBranching(family="micro", observation="graph", reward="tree_size")
+    learner.play(env, 0)
+    nodes = env.last_episode.result.nodes
     env.close()
-    assert (kept[0] < 0).all()
-    assert (kept[1] == 0).any()
+    assert learner.replay.trajectories == 1
+    return learner.replay.sample(learner.rng, 1, 1000).reward.double(), nodes
+
+
+@pytest.mark.parametrize(("targets", "root"), [("tree", 0), ("steps", 1)])
+def test_rewards_are_stored_as_they_were_paid(targets, root):
+    raw, nodes = stored_rewards(targets=targets)
+    spread, _ = stored_rewards(targets=targets, redistribution={"mode": "uniform"})
+    torch.testing.assert_close(spread, torch.full_like(raw, float(raw.mean())))
+    assert float(raw.sum()) == root - nodes
+    if targets == "tree":
+        assert (raw <= -1).all()
+    else:
+        assert (raw[:-1] == 0).all()
 
 
 def test_it_learns_which_candidate_is_better():
-    """Column 0's feature says that it costs 1, the others cost 50; the network shall find it."""
+    """The column that has the feature 0 costs 1, the others cost 50; the network shall find it."""
     rng = np.random.default_rng(0)
     learner = learning._Learner(
-        RevivedConfig(**{**SMALL, "n_steps": 1, "learning_rate": 3e-3, "target_every": 10})
+        RevivedConfig(
+            **{**SMALL, "targets": "steps", "n_steps": 1, "learning_rate": 3e-3, "target_every": 10}
+        )
     )
     structure = graph(rng).structure
     for _ in range(30):
@@ -217,7 +255,8 @@ def test_it_learns_which_candidate_is_better():
         encoded = learner.network.encode(batch.graphs)
         steps = window.steps(learner.network.summarize(encoded, batch.chosen), batch.depth)
         values = learner.network.values(encoded, window.asked, learner.network.context(steps))
-    good = batch.graphs.columns[window.asked.columns, 0].reshape(-1, 3).argmax(1)
+    chosen = batch.graphs.positions[window.asked.candidates]
+    good = batch.graphs.columns[chosen, 0].reshape(-1, 3).argmax(1)
     found = values.reshape(-1, 3).argmax(1)
     assert (good == found).float().mean() > 0.9
 
@@ -227,6 +266,7 @@ def test_it_learns_which_candidate_is_better():
     [
         ({"decisions": 0}, "decisions"),
         ({"gamma": 1.5}, "gamma"),
+        ({"targets": "trees"}, "tree"),
         ({"epsilon": (2.0, 0.1)}, "epsilon"),
         ({"width": 10, "heads": 4}, "heads"),
         ({"world_kwargs": {"observation": "graph"}}, "observation"),

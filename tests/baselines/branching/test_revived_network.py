@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from revived_samples import graph
 
+from rewardloom.baselines.branching.normalization import logarithmic, standardized
 from rewardloom.baselines.branching.revived.graphs import Graph, Structure, batch_graphs
 from rewardloom.baselines.branching.revived.network import (
     Asked,
@@ -29,14 +30,8 @@ def steps(lengths, most=4, seed=0, width=16):
 
 def values(net, graphs, path):
     batch = batch_graphs(graphs)
-    firsts = batch.column_starts[:-1]
-    columns = [start + g.candidates for start, g in zip(firsts, graphs, strict=True)]
-    owner = np.repeat(np.arange(len(graphs)), [len(c) for c in columns])
-    asked = Asked(
-        torch.arange(len(graphs)),
-        torch.from_numpy(np.concatenate(columns)),
-        torch.from_numpy(owner),
-    )
+    owner = np.repeat(np.arange(len(graphs)), [len(g.candidates) for g in graphs])
+    asked = Asked(torch.arange(len(graphs)), torch.arange(len(owner)), torch.from_numpy(owner))
     with torch.no_grad():
         found = net.values(net.encode(batch), asked, net.context(path))
     return [found[owner == k].numpy() for k in range(len(graphs))]
@@ -78,6 +73,7 @@ def test_permuted_columns_permute_the_values():
         own.rows,
         own.node,
         new_place[own.candidates].astype(np.int32),
+        own.features,
         Structure.read(edges, own.structure.by_row.values, 5, 7),
     )
     before, after = values(net, [own], path)[0], values(net, [shuffled], path)[0]
@@ -123,8 +119,8 @@ def test_rows_carry_what_columns_share():
     columns[1] += 1.0
     net = network()
     with torch.no_grad():
-        before = net.encode(batch_graphs([own])).columns
-        after = net.encode(batch_graphs([own._replace(columns=columns)])).columns
+        before = net.encode(batch_graphs([own])).candidates
+        after = net.encode(batch_graphs([own._replace(columns=columns)])).candidates
     assert not torch.allclose(before[0], after[0])  # shares the row with column 1
     assert torch.equal(before[2], after[2])  # shares nothing
 
@@ -149,3 +145,63 @@ def test_means_are_those_of_each_graph():
     found = weighted_sums(batch.columns, batch.means)
     torch.testing.assert_close(found[0], batch.columns[:4].mean(0))
     torch.testing.assert_close(found[1], batch.columns[4:].mean(0))
+
+
+def decision_values(net, own, context=None):
+    asked = Asked(torch.zeros(1, dtype=torch.int64), torch.arange(5), torch.zeros(5).long())
+    with torch.no_grad():
+        encoded = net.encode(batch_graphs([own]))
+        return encoded, net.values(encoded, asked, context)
+
+
+def test_advantages_have_mean_0_about_the_value_of_the_decision():
+    net = network(history=False)
+    encoded, found = decision_values(net, graph(np.random.default_rng(8), 9, 4, 5))
+    with torch.no_grad():
+        level = net.value(encoded.state)
+    torch.testing.assert_close(found.mean(), level[0, 0])
+    assert found.std() > 1e-3
+
+
+def test_what_all_candidates_gain_alike_moves_no_advantage():
+    net = network(history=False)
+    own = graph(np.random.default_rng(8), 9, 4, 5)
+    _, before = decision_values(net, own)
+    with torch.no_grad():
+        net.advantage.bias += 3.0
+    _, after = decision_values(net, own)
+    torch.testing.assert_close(before, after)
+
+
+def test_small_features_count_as_much_as_large_ones():
+    """What is turned around among candidates changes the values about alike at any size."""
+    net = network(history=False)
+    own = graph(np.random.default_rng(9), 9, 4, 5)
+    changes = []
+    for size in (1e-3, 1e2):
+        features = own.features.copy()
+        features[:, 20] = size * np.arange(1, 6)
+        _, up = decision_values(net, own._replace(features=features))
+        features = features.copy()
+        features[:, 20] = features[::-1, 20]
+        _, down = decision_values(net, own._replace(features=features))
+        changes.append((up - down).abs().max())
+    assert 0.3 < changes[0] / changes[1] < 3
+
+
+def test_candidates_are_told_apart_by_how_they_differ():
+    """The same step between candidates counts as much on top of a large common part."""
+    values = torch.tensor([[1.0], [2.0], [3.0], [101.0], [102.0], [103.0]])
+    segments, sizes = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([[3], [3]])
+    found = standardized(values, segments, sizes)[:, 0]
+    root = 1.5**0.5
+    torch.testing.assert_close(found, torch.tensor([-root, 0, root, -root, 0, root]))
+    equal = standardized(torch.ones(3, 1), torch.zeros(3).long(), torch.tensor([[3]]))
+    assert equal.tolist() == [[0], [0], [0]]
+
+
+def test_logarithms_keep_signs_and_small_numbers():
+    found = logarithmic(torch.tensor([-100.0, -1e-3, 0.0, 1e-3, 1.0, 100.0]))
+    torch.testing.assert_close(
+        found, torch.tensor([-1.5, -0.26, 0.0, 0.26, 1.0, 1.5]), atol=0.01, rtol=0
+    )

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from revived_samples import graph, trajectory
+from revived_samples import graph, trajectory, tree_table
 
 from rewardloom.baselines.branching.revived.graphs import batch_graphs, read_graph
 from rewardloom.baselines.branching.revived.replay import Replay
 from rewardloom.baselines.branching.revived.trajectories import (
     ancestors,
+    children,
     n_step_sums,
+    own_costs,
     root_paths,
 )
 from rewardloom.envs.branching.world import MilpBranching
@@ -62,16 +64,70 @@ def sample_all(n_steps=2, reward=(-1, -2, -4, -8, -16, -32)):
 def test_a_sample_has_targets_successors_and_their_candidates():
     kept, batch = sample_all()
     assert batch.reward.tolist() == [-3, -6, -12, -24, -48, -32]
-    assert batch.followed.tolist() == [True] * 4 + [False] * 2
+    assert batch.followed.tolist() == [0, 1, 2, 3]
     assert batch.heads.asked.graph.tolist() == [0, 1, 2, 3, 4, 5]
     assert batch.successors.asked.graph.tolist() == [2, 3, 4, 5]
-    firsts = 6 * np.arange(6)
-    chosen = [int(g.candidates[a]) for g, a in zip(kept.graphs, kept.action, strict=True)]
-    assert batch.chosen.tolist() == (firsts + chosen).tolist()
-    assert batch.heads.asked.columns.tolist() == batch.chosen.tolist()
-    wanted = np.concatenate([firsts[t] + kept.graphs[t].candidates for t in (2, 3, 4, 5)])
-    assert batch.successors.asked.columns.tolist() == wanted.tolist()
+    assert batch.chosen.tolist() == [0, 4, 8, 9, 13, 17]  # three candidates each
+    assert batch.heads.asked.candidates.tolist() == list(range(18))
+    assert batch.taken.tolist() == batch.chosen.tolist()
+    assert batch.successors.asked.candidates.tolist() == list(range(6, 18))
+    assert batch.successors.asked.owner.tolist() == np.repeat(range(4), 3).tolist()
     assert batch.successors.slot.tolist() == [0, 1, 2] * 4
+    columns = np.concatenate([6 * k + g.candidates for k, g in enumerate(kept.graphs)])
+    assert batch.graphs.positions.tolist() == columns.tolist()
+    features = np.concatenate([g.features for g in kept.graphs])
+    np.testing.assert_array_equal(batch.graphs.candidates, features)
+
+
+def test_of_a_tree_the_successors_are_the_decisions_at_the_children():
+    assert children(NODE, PARENT).tolist() == [
+        [1, 2],
+        [3, -1],
+        [4, -1],
+        [5, -1],
+        [-1, -1],
+        [-1, -1],
+    ]
+    _, batch = sample_all(n_steps=None)
+    assert batch.reward.tolist() == [-1, -2, -4, -8, -16, -32]
+    assert batch.followed.tolist() == [0, 0, 1, 2, 3]
+    assert batch.successors.asked.graph.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_stretch_of_each_of_two_trees_finds_its_own_heads():
+    rng = np.random.default_rng(0)
+    replay = Replay(100, n_steps=None)
+    replay.add(trajectory(rng, NODE, PARENT, SIDE, DEPTH))
+    batch = replay.sample(rng, 2, 6)
+    assert batch.followed.tolist() == [0, 0, 1, 2, 3, 6, 6, 7, 8, 9]
+    assert batch.successors.asked.graph.tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert batch.heads.asked.graph.tolist() == list(range(12))
+
+
+def test_of_a_node_with_two_decisions_both_have_its_children_and_the_later_one_follows():
+    assert children([1, 2, 2, 3], [0, 1, 1, 2]).tolist() == [[2], [3], [3], [-1]]
+
+
+def test_own_costs_are_the_node_and_its_children_without_a_decision():
+    # decisions at 1, 2 and 3; 4 and 5 below 2 and 6 below 3 were processed without one
+    tree = tree_table(node=[1, 2, 3, 4, 5, 6], parent=[0, 1, 1, 2, 2, 3])
+    costs = own_costs(np.array([1, 2, 3]), tree)
+    assert costs.tolist() == [-1, -3, -2]
+    assert costs.sum() == -len(tree)
+
+
+def test_own_costs_of_a_search_add_up_to_its_nodes():
+    env = MilpBranching(family="micro", observation="graph")
+    env.reset(seed=0)
+    nodes, over = [], False
+    while not over:
+        nodes.append(env.decision.node)
+        _, _, terminated, truncated, _ = env.step(env.decision.candidates[0])
+        over = terminated or truncated
+    tree = env.last_episode.result.tree
+    env.close()
+    assert own_costs(np.array(nodes), tree).sum() == -len(tree)
+    assert len(nodes) < len(tree)
 
 
 def test_a_sample_revives_paths_with_the_sides_they_take():
@@ -142,11 +198,22 @@ def test_decisions_of_a_search_share_their_edges():
     env.close()
 
 
+def test_a_graph_keeps_the_features_of_its_candidates():
+    env = MilpBranching(family="micro", observation="graph")
+    env.reset(seed=0)
+    own = read_graph(env.decision)
+    env.close()
+    assert own.features.shape == (len(own.candidates), 23)
+    np.testing.assert_array_equal(own.features[:, :20], own.columns[own.candidates])
+    assert own.features[:, 20:].any()
+
+
 def test_a_batch_lays_graphs_end_to_end():
     rng = np.random.default_rng(5)
     small, large = graph(rng, 3, 2, 1), graph(rng, 5, 4, 2)
     batch = batch_graphs([small, large])
-    assert batch.column_starts.tolist() == [0, 3, 8]
+    assert batch.candidate_starts.tolist() == [0, 1, 3]
+    assert batch.owner.tolist() == [0, 1, 1]
     assert torch.equal(batch.columns[3:], torch.from_numpy(large.columns))
     matrix = np.zeros((6, 8), np.float32)
     starts, indices, weights = batch.to_rows[:3]

@@ -25,7 +25,7 @@ def test_rows_of_features_are_the_decisions_candidates(family, preset):
         extractor = Extractor(model)
 
         def observe(_, extractor=extractor):
-            return extractor.candidates(), extractor.bipartite()
+            return extractor.candidates(), extractor.graph()
 
         settings = SearchSettings(preset=preset, decision_limit=DECISIONS)
         with BranchingSession(model, settings, observe=observe) as session:
@@ -45,5 +45,6 @@ def check(decision):
     np.testing.assert_allclose(candidates[:, fraction], decision.fractions, atol=1e-5)
     columns = graph["columns"][decision.candidates]
     np.testing.assert_array_equal(candidates[:, : len(COLUMN_FEATURES)], columns)
+    np.testing.assert_array_equal(candidates, graph["candidates"])
     for part in (candidates, *graph.values()):
         assert np.isfinite(part).all()
