@@ -143,7 +143,7 @@ class GraphBatch(NamedTuple):
         positions: (Q,) int64, their places among the columns.
         owner: (Q,) int64, their graphs.
         to_rows: From columns to rows, weighted with the coefficients; transposed, the other way.
-        means: From columns to the means of the graphs' columns.
+        means: From rows to the means of the graphs' rows.
         candidate_starts: (G + 1,) int64, where each graph's candidates begin.
     """
 
@@ -175,7 +175,7 @@ def batch_graphs(graphs: Sequence[Graph]) -> GraphBatch:
         torch.from_numpy(positions),
         torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
         _sums(by_row, by_column),
-        _means(column_starts),
+        _means(row_starts),
         _starts(sizes),
     )
 

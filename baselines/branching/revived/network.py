@@ -29,12 +29,10 @@ class Encoded(NamedTuple):
 
     Attributes:
         candidates: (Q, d) embeddings of all candidates.
-        pooled: (G, d) means over each graph's columns.
-        state: (G, d) what is known of the search as a whole.
+        state: (G, d) what is known of each decision as a whole.
     """
 
     candidates: torch.Tensor
-    pooled: torch.Tensor
     state: torch.Tensor
 
 
@@ -42,7 +40,7 @@ class Steps(NamedTuple):
     """The decisions above B decisions: the first ones first, zeros where there are fewer than K.
 
     Attributes:
-        summary: (B, K, 2 d) pooled columns and the chosen candidate of each.
+        summary: (B, K, 2 d) state and chosen candidate of each.
         depth: (B, K) float, branchings above it.
         side: (B, K) float, -1 or +1: the child through which the path goes on.
         length: (B,) int64, how many there are.
@@ -96,7 +94,7 @@ def weighted_sums(values: torch.Tensor, sums: Sums) -> torch.Tensor:
 
 
 class _HalfConvolution(nn.Module):
-    """h_i <- relu(A h_i + B norm(sum_k w_ik h_k))."""
+    """h_i <- relu(A h_i + B norm(m_i)) with the messages m_i = sum_k w_ik h_k."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -104,9 +102,8 @@ class _HalfConvolution(nn.Module):
         self.own = nn.Linear(width, width)
         self.others = nn.Linear(width, width, bias=False)
 
-    def forward(self, own: torch.Tensor, others: torch.Tensor, sums: Sums) -> torch.Tensor:
-        message = self.norm(weighted_sums(others, sums))
-        return torch.relu(self.own(own) + self.others(message))
+    def forward(self, own: torch.Tensor, messages: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.own(own) + self.others(self.norm(messages)))
 
 
 class _Attention(nn.Module):
@@ -132,12 +129,13 @@ class _Attention(nn.Module):
 class RevivedNetwork(nn.Module):
     """Encoder, step builder, attention and decoder.
 
-    All features are taken as signed logarithms. A half-convolution from columns to rows and one
-    back embed the columns; to a candidate's column an MLP of its own features is added, and of how
-    many standard deviations they lie from the mean of its decision. Each decision above becomes a
-    token: an MLP of its pooled columns, the chosen candidate, sines of its depth and the side on
-    which the path leaves it. Causal self-attention runs over a learned token for the start and
-    these; what it gives at the last is the context, which is added to the search's state.
+    All features are taken as signed logarithms. A half-convolution from all columns to the rows and
+    one back embed the candidates' columns; an MLP of the candidates' own features, and of how many
+    standard deviations they lie from the mean of their decision, is added. The mean candidate, the
+    mean row and the node's features make the decision's state. Each decision above becomes a token:
+    an MLP of its state, the chosen candidate, sines of its depth and the side on which the path
+    leaves it. Causal self-attention runs over a learned token for the start and
+    these; what it gives at the last is the context, which is added to the state.
 
     A value is that of the decision, read from state and context, plus the candidate's advantage,
     read from its embedding, state and context; the advantages of a decision have mean 0 (dueling:
@@ -182,16 +180,17 @@ class RevivedNetwork(nn.Module):
         """Embed graphs."""
         columns = self.column_input(logarithmic(graphs.columns))
         rows = self.row_input(logarithmic(graphs.rows))
-        rows = self.to_rows(rows, columns, graphs.to_rows)
-        columns = self.to_columns(columns, rows, graphs.to_rows.transposed)
-        pooled = weighted_sums(columns, graphs.means)
-        sizes = torch.bincount(graphs.owner, minlength=len(pooled)).unsqueeze(1)
+        rows = self.to_rows(rows, weighted_sums(columns, graphs.to_rows))
+        messages = weighted_sums(rows, graphs.to_rows.transposed)
+        columns = self.to_columns(columns[graphs.positions], messages[graphs.positions])
+        mean_row = weighted_sums(rows, graphs.means)
+        sizes = torch.bincount(graphs.owner, minlength=len(mean_row)).unsqueeze(1)
         own = logarithmic(graphs.candidates)
         own = torch.cat([own, standardized(own, graphs.owner, sizes)], -1)
-        candidates = torch.relu(columns[graphs.positions] + self.candidate_input(own))
+        candidates = torch.relu(columns + self.candidate_input(own))
         mean = segment_means(candidates, graphs.owner, sizes)
-        state = self.state(torch.cat([pooled, mean, logarithmic(graphs.node)], -1))
-        return Encoded(candidates, pooled, state)
+        state = self.state(torch.cat([mean, mean_row, logarithmic(graphs.node)], -1))
+        return Encoded(candidates, state)
 
     def summarize(self, encoded: Encoded, chosen: torch.Tensor) -> torch.Tensor:
         """Return what a path keeps of each graph, (G, 2 d).
@@ -200,7 +199,7 @@ class RevivedNetwork(nn.Module):
             encoded: G graphs.
             chosen: (G,) int64, position of the chosen one among the candidates of all graphs.
         """
-        return torch.cat([encoded.pooled, encoded.candidates[chosen]], -1)
+        return torch.cat([encoded.state, encoded.candidates[chosen]], -1)
 
     def attend(self, steps: Steps) -> torch.Tensor:
         """Return the attention's outputs, (B, K + 1, d): for the start and after each step."""

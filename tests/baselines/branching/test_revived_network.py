@@ -114,7 +114,7 @@ def test_later_steps_do_not_change_earlier_ones():
 def test_rows_carry_what_columns_share():
     rng = np.random.default_rng(5)
     structure = Structure.read(np.array([[0, 0], [0, 1]], np.int32), np.ones(2, np.float32), 1, 3)
-    own = graph(rng, 3, 1, 3, structure)
+    own = graph(rng, 3, 1, 3, structure)  # all three columns are candidates
     columns = own.columns.copy()
     columns[1] += 1.0
     net = network()
@@ -142,9 +142,9 @@ def test_gradients_of_sums_are_those_of_the_matrix():
 def test_means_are_those_of_each_graph():
     rng = np.random.default_rng(7)
     batch = batch_graphs([graph(rng, 4, 3), graph(rng, 5, 2)])
-    found = weighted_sums(batch.columns, batch.means)
-    torch.testing.assert_close(found[0], batch.columns[:4].mean(0))
-    torch.testing.assert_close(found[1], batch.columns[4:].mean(0))
+    found = weighted_sums(batch.rows, batch.means)
+    torch.testing.assert_close(found[0], batch.rows[:3].mean(0))
+    torch.testing.assert_close(found[1], batch.rows[3:].mean(0))
 
 
 def decision_values(net, own, context=None):
