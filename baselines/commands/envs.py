@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 from importlib import metadata
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from rewardloom.registration import NAMESPACE, WORLDS
@@ -50,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    worlds = Table(title="Worlds", title_justify="left")
+    worlds = Table(title="Worlds", title_justify="left", show_lines=True)
     worlds.add_column("id", no_wrap=True)
-    for heading in ("components", "terminal", "needs"):
-        worlds.add_column(heading)
-    for row in world_rows():
-        worlds.add_row(row.id, ", ".join(row.components), ", ".join(row.terminal), row.needs)
+    worlds.add_column("reward components (* at the last step)")
+    worlds.add_column("needs")
+    for (names, terminal, needs), rows in groupby(world_rows(), key=lambda row: row[1:]):
+        marked = (f"{name}*" if name in terminal else name for name in names)
+        worlds.add_row("\n".join(row.id for row in rows), ", ".join(marked), needs)
     designs = Table("name", "what it pays", "wrapper", title="Designs", title_justify="left")
     for name, entry in DESIGNS.items():
         designs.add_row(name, entry.summary, entry.wrapper)
