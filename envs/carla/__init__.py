@@ -1,0 +1,1 @@
+"""CARLA route completion: maps, world, scores."""
