@@ -185,13 +185,13 @@ class _Grid:
     """Candidate segments by cell of a square grid."""
 
     def __init__(self, segments: _Segments, size: float) -> None:
-        self._segments, self._size = segments, size
+        self._size = size
         middle_x, middle_y = segments.x + segments.dx / 2, segments.y + segments.dy / 2
         half = float(np.sqrt((segments.dx**2 + segments.dy**2).max())) / 2
         self._origin = (middle_x.min() - _REACH * size, middle_y.min() - _REACH * size)
         column, line = self._cells(middle_x, middle_y)
         self._shape = (int(column.max()) + _REACH + 1, int(line.max()) + _REACH + 1)
-        cell, segment, distance = self._pairs(column, line)
+        cell, segment, distance = self._pairs(segments, column, line)
         nearest = np.full(self._shape[0] * self._shape[1], np.inf)
         np.minimum.at(nearest, cell, distance)
         # A point lies up to `corner` from its cell's middle, so what is nearest to it is at most
@@ -203,6 +203,7 @@ class _Grid:
         cell, segment = cell[kept], segment[kept]
         order = np.lexsort((segment, cell))
         self._candidates = segment[order]
+        self._table = np.stack(segments.take(self._candidates), axis=1)
         counts = np.bincount(cell, minlength=nearest.size)
         self._first = np.concatenate(([0], np.cumsum(counts)))
 
@@ -221,9 +222,8 @@ class _Grid:
         starts = np.cumsum(counts) - counts
         rows = np.arange(int(counts.sum())) + np.repeat(begin - starts, counts)
         candidates = self._candidates[rows]
-        squared = self._segments.take(candidates).squared(
-            np.repeat(x, counts), np.repeat(y, counts)
-        )
+        nearby = _Segments(*self._table.take(rows, axis=0).T)
+        squared = nearby.squared(np.repeat(x, counts), np.repeat(y, counts))
         least = np.minimum.reduceat(squared, starts)
         best = np.flatnonzero(squared == np.repeat(least, counts))[::-1]
         found[known[np.searchsorted(starts, best, side="right") - 1]] = candidates[best]
@@ -238,14 +238,14 @@ class _Grid:
             np.clip(line, -limit, limit).astype(np.int64),
         )
 
-    def _pairs(self, column: I64, line: I64) -> tuple[I64, I64, F64]:
+    def _pairs(self, segments: _Segments, column: I64, line: I64) -> tuple[I64, I64, F64]:
         """Enter every segment in the cells around its middle; distances are to cell middles."""
         window = np.arange(-_REACH, _REACH + 1)
         across, down = (axis.ravel() for axis in np.meshgrid(window, window, indexing="ij"))
         columns, lines = column[:, None] + across, line[:, None] + down
         x = self._origin[0] + (columns + 0.5) * self._size
         y = self._origin[1] + (lines + 0.5) * self._size
-        several = _Segments(*(field[:, None] for field in self._segments))
+        several = _Segments(*(field[:, None] for field in segments))
         distance = np.sqrt(several.squared(x, y)).ravel()
         segment = np.repeat(np.arange(column.size), window.size**2)
         return (columns * self._shape[1] + lines).ravel(), segment, distance

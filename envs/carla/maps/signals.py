@@ -115,7 +115,7 @@ def _acts_on(document: Document, road: Road, element: Element, s: float) -> froz
     return frozenset(
         lane
         for lane in present
-        if lane and (orientation not in "+-" or road.forward(lane) == (orientation == "+"))
+        if lane and (orientation not in ("+", "-") or road.forward(lane) == (orientation == "+"))
     )
 
 
@@ -165,6 +165,8 @@ def read_crosswalks(document: Document, roads: dict[int, Road]) -> list[npt.NDAr
                 corners = _corners(document, road, element)
                 if np.array_equal(corners[0], corners[-1]):
                     corners = corners[:-1]
+                if len(corners) < 3:
+                    document.refuse(f"a crosswalk of road {road.id}", "it has fewer than 3 corners")
                 found.append(corners)
     return found
 
