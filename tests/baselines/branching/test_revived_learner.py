@@ -224,14 +224,12 @@ def test_rewards_are_stored_as_they_were_paid(targets, root):
         assert (raw[:-1] == 0).all()
 
 
-def test_it_learns_which_candidate_is_better():
+@pytest.mark.parametrize("targets", ["tree", "steps"])
+def test_it_learns_which_candidate_is_better(targets):
     """The column that has the feature 0 costs 1, the others cost 50; the network shall find it."""
     rng = np.random.default_rng(0)
-    learner = learning._Learner(
-        RevivedConfig(
-            **{**SMALL, "targets": "steps", "n_steps": 1, "learning_rate": 3e-3, "target_every": 10}
-        )
-    )
+    quick = {"targets": targets, "n_steps": 1, "learning_rate": 3e-3, "target_every": 10}
+    learner = learning._Learner(RevivedConfig(**{**SMALL, **quick}))
     structure = graph(rng).structure
     for _ in range(30):
         graphs = []
