@@ -8,19 +8,19 @@ picture is of the first policy's search as it waits, the second of the whole sea
 """
 
 import argparse
-import importlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from rewardloom.baselines.branching.agents import MostInfeasibleAgent, load_agent
+from rewardloom.baselines.branching.rules import with_rule
 from rewardloom.envs.branching.drawing import draw_tree, draw_trees
 from rewardloom.envs.branching.instances.families import FAMILIES, generate
 from rewardloom.envs.branching.observations import observer
 from rewardloom.envs.branching.session import BranchingSession, evaluate
 from rewardloom.envs.branching.settings import NODE_SELECTIONS, PRESETS, SearchSettings
 
-FIRST = 536870911  # the highest priority that SCIP takes
 WORDS = {
     "random": "Random",
     "mostinf": "Most infeasible",
@@ -32,23 +32,22 @@ SCALE = 2  # pixels in a unit, for screens with many
 
 
 def policy_of(name, seed):
-    """Return (policy, SCIP parameters, what the policy observes)."""
+    """Return (policy, SCIP's rule or None, what the policy observes)."""
     if Path(name).is_dir():
-        agents = importlib.import_module("rewardloom.baselines.branching.agents")
-        agent = agents.load_agent(Path(name))
+        agent = load_agent(Path(name))
         agent.begin()
-        return agent.choose, {}, agent.observation
+        return agent.choose, None, agent.observation
     if name == "random":
         rng = np.random.default_rng(seed)
-        return (lambda decision: int(rng.integers(len(decision)))), {}, "none"
+        return (lambda decision: int(rng.integers(len(decision)))), None, "none"
     if name == "mostinf":
-        return (lambda decision: int(np.abs(decision.fractions - 0.5).argmin())), {}, "none"
-    return (lambda _: None), {f"branching/{name}/priority": FIRST}, "none"
+        return MostInfeasibleAgent().choose, None, "none"
+    return (lambda _: None), name, "none"
 
 
 def prepared(args, name):
     """Return policy, model, settings and observe: what a search of the instance takes."""
-    policy, parameters, observation = policy_of(name, args.solver_seed)
+    policy, rule, observation = policy_of(name, args.solver_seed)
     rng = np.random.default_rng(args.instance_seed)
     model = generate(args.family, rng, size=args.size).to_model()
     settings = SearchSettings(
@@ -56,8 +55,9 @@ def prepared(args, name):
         node_selection=args.node_selection,
         seed=args.solver_seed,
         node_limit=args.node_limit,
-        parameters=parameters,
     )
+    if rule is not None:
+        settings = with_rule(settings, rule)
     return policy, model, settings, observer(observation, model)
 
 

@@ -27,10 +27,12 @@ effects, most infeasible and random branching.
 
 Trees of `relpscost` and `fullstrong` are small by their side effects as well: inside a node they
 tighten bounds and cut children off, which no agent that only chooses a variable can do. The LP
-iterations count that work, and `vanillafullstrong` does without it.
+iterations count that work. `vanillafullstrong` has such effects by SCIP's default too; here it is
+made `idempotent`, which leaves it the choice of the variable.
 """
 
 _BELOW_OURS = 536870910
+_CHANGED = {"vanillafullstrong": {"branching/vanillafullstrong/idempotent": True}}
 
 
 def check_rule(name: str) -> str:
@@ -43,6 +45,8 @@ def check_rule(name: str) -> str:
 def with_rule(settings: SearchSettings, rule: str) -> SearchSettings:
     """Return settings under which SCIP branches by `rule` wherever no agent does.
 
+    With `vanillafullstrong` its parameter `idempotent` is set, unless the settings say otherwise.
+
     Args:
         settings: Everything else.
         rule: One of `RULES`.
@@ -51,7 +55,8 @@ def with_rule(settings: SearchSettings, rule: str) -> SearchSettings:
         ConfigError: There is no such rule.
     """
     priority = {f"branching/{check_rule(rule)}/priority": _BELOW_OURS}
-    return dataclasses.replace(settings, parameters={**settings.parameters, **priority})
+    parameters = {**_CHANGED.get(rule, {}), **settings.parameters, **priority}
+    return dataclasses.replace(settings, parameters=parameters)
 
 
 def search_with_rule(model: Model, settings: SearchSettings, rule: str) -> SearchResult:

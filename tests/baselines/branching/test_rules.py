@@ -8,6 +8,9 @@ from milp_models import knapsack, set_cover
 
 from rewardloom.baselines.branching.rules import RULES, search_with_rule, with_rule
 from rewardloom.baselines.branching.test_sets import read_test_set
+from rewardloom.envs.branching.features import strong_branching_scores
+from rewardloom.envs.branching.instances import generate
+from rewardloom.envs.branching.session import evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.errors import ConfigError
 
@@ -22,6 +25,7 @@ def scip_alone(model, settings, rule):
     """Solve by a rule without any plugin of ours."""
     settings.apply(model)
     model.setParam(f"branching/{rule}/priority", 536870911)
+    model.setParam("branching/vanillafullstrong/idempotent", True)
     model.optimize()
     found = model.getNNodes(), model.getNLPIterations(), model.getPrimalbound()
     model.free()
@@ -47,6 +51,29 @@ def test_the_rules_differ():
     assert nodes["vanillafullstrong"] < nodes["mostinf"] < nodes["random"]
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_full_strong_branching_is_no_more_than_a_choice(seed):
+    def build():
+        return generate("set_cover", np.random.default_rng(seed), size="tiny").to_model()
+
+    settings = SearchSettings(preset="light", seed=seed)
+    rule = search_with_rule(build(), settings, "vanillafullstrong")
+    model = build()
+
+    def strongest(decision):
+        return int(strong_branching_scores(model, decision.variables).argmax())
+
+    agent = evaluate(strongest, model, settings)
+    assert rule.decisions > 5
+    assert (rule.nodes, rule.lp_iterations) == (agent.nodes, agent.lp_iterations)
+
+
+def test_parameters_of_a_rule_that_are_given_stay():
+    given = {"branching/vanillafullstrong/idempotent": False}
+    ruled = with_rule(SearchSettings(parameters=given), "vanillafullstrong")
+    assert ruled.parameters["branching/vanillafullstrong/idempotent"] is False
+
+
 def test_limits_hold_for_rules():
     result = search_with_rule(
         set_cover(0), SearchSettings(preset="light", seed=2, node_limit=9), "random"
@@ -55,11 +82,11 @@ def test_limits_hold_for_rules():
 
 
 def test_a_rule_is_added_to_the_parameters():
-    settings = SearchSettings(preset="pure", seed=4, parameters={"lp/threads": 1})
+    settings = SearchSettings(preset="pure", seed=4, parameters={"lp/pricing": "s"})
     ruled = with_rule(settings, "pscost")
-    assert ruled.parameters == {"lp/threads": 1, "branching/pscost/priority": 536870910}
+    assert ruled.parameters == {"lp/pricing": "s", "branching/pscost/priority": 536870910}
     assert (ruled.preset, ruled.seed) == ("pure", 4)
-    assert settings.parameters == {"lp/threads": 1}
+    assert settings.parameters == {"lp/pricing": "s"}
 
 
 def test_an_unknown_rule_names_the_nearest():
