@@ -10,6 +10,7 @@ kept, the search is interrupted, and the caller gets it.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import math
 import os
@@ -20,8 +21,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from pyscipopt import Branchrule, Model
-from pyscipopt.scip import PY_SCIP_RESULT
+from pyscipopt.scip import PY_SCIP_RESULT, PY_SCIP_STAGE
 
 from rewardloom.envs.branching.clock import SolverClock
 from rewardloom.envs.branching.records import (
@@ -45,6 +47,7 @@ _HIGHEST_PRIORITY = 536870911
 _PATIENCE = 60.0  # seconds that a limit of time waits for SCIP to heed its interrupt
 _CLOSING = 0.3  # seconds that closing waits; SCIP heeds no interrupt inside one LP
 _POLL = 0.01
+_CLOSED = "The search was closed before it began; start another session."
 
 _OF_THE_PARENT_PROCESS: list[Model] = []
 """Models whose thread stayed behind in the process that forked this one: never to be freed here."""
@@ -113,7 +116,8 @@ class Search:
         self._policy = policy
         self._scale: Scale | None = None
         self._stop: str | None = None
-        self._freed = self._ended = self._orphaned = False
+        self._begun = self._freed = self._ended = self._orphaned = False
+        self._done = threading.Event()
         self._ownership = threading.RLock()
         self._questions: queue.SimpleQueue[Decision | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -135,7 +139,15 @@ class Search:
     # The caller's side.
 
     def start(self) -> None:
-        """Let SCIP begin."""
+        """Let SCIP begin.
+
+        Raises:
+            ResetNeeded: The search was closed before.
+        """
+        with self._ownership:
+            if self._orphaned:
+                raise ResetNeeded(_CLOSED)
+            self._begun = True
         self._thread.start()
 
     def answer(self, choice: int | None) -> None:
@@ -179,27 +191,32 @@ class Search:
 
     def halt(self, reason: str, patience: float = _PATIENCE) -> None:
         """Interrupt SCIP and wait until its thread has ended, or for `patience` seconds."""
-        if self._thread.ident is None:
+        if not self._begun:
             return
         self._stop = self._stop or reason
         self._answers.put(None)
         deadline = time.perf_counter() + patience
-        while self._thread.is_alive() and time.perf_counter() < deadline:
+        # Not Thread.join: once interrupted, it takes a living thread for dead.
+        while not self._done.is_set() and time.perf_counter() < deadline:
             # SCIP forgets an interrupt that comes before its search begins: say it again.
             self._interrupt()
             if threading.current_thread() is self._thread:
                 return
-            self._thread.join(_POLL)
+            self._done.wait(_POLL)
 
     def close(self) -> None:
         """End the search and free the model; inside a long LP, its thread will free it."""
         if os.getpid() != self._pid:
             _OF_THE_PARENT_PROCESS.append(self._model)
             return
+        with self._ownership:
+            if not self._begun:
+                self._orphaned = True
+                self._free()
         self.halt("userinterrupt", _CLOSING)
         with self._ownership:
             self._orphaned = True
-            if self._ended or self._thread.ident is None:
+            if self._ended:
                 self._free()
 
     def finish(self) -> SearchResult:
@@ -229,8 +246,10 @@ class Search:
 
     def _interrupt(self) -> None:
         with self._ownership:
-            if not self._freed:
-                self._model.interruptSolve()
+            if not self._freed and self._model.getStage() != PY_SCIP_STAGE.INITSOLVE:
+                # Between two of its stages SCIP refuses; whoever asks, asks again.
+                with contextlib.suppress(Exception):
+                    self._model.interruptSolve()
 
     def _free(self) -> None:
         if not self._freed:
@@ -295,15 +314,22 @@ class Search:
         )
 
     def _run(self) -> None:
-        self.clock.resume()
         try:
-            self._model.optimizeNogil()
-            self.clock.pause()
-            self.result = self._read_result()
+            self._solve()
         except BaseException as error:
             self.error = self.error or error
         with self._ownership:
             self._ended = True
             if self._orphaned:
                 self._free()
+        self._done.set()
         self._questions.put(None)
+
+    def _solve(self) -> None:
+        with self._ownership:
+            if self._orphaned:
+                raise ResetNeeded(_CLOSED)
+        self.clock.resume()
+        self._model.optimizeNogil()
+        self.clock.pause()
+        self.result = self._read_result()

@@ -28,7 +28,7 @@ from rewardloom.envs.branching.features import (
     strong_branching_scores,
 )
 from rewardloom.envs.branching.records import Decision
-from rewardloom.envs.branching.sources import Source
+from rewardloom.envs.branching.sources import Size, Source
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.numbers import check_integer
 
@@ -62,7 +62,7 @@ NODE_FEATURES = (
 
 _LARGEST = 1e20
 _ROOM = 1.25  # rows and coefficients of generated instances differ a little
-_CUTS = 2.5  # presets with cuts add rows
+_ROOM_FOR_CUTS = 1.5
 
 
 class Scored(NamedTuple):
@@ -308,7 +308,12 @@ class GraphObservations:
 
 
 def build_observations(
-    kind: str, source: Source, scored: bool, *, cuts: bool, sizes: Mapping[str, int | None]
+    kind: str,
+    source: Source,
+    scored: bool,
+    *,
+    grown: Callable[[], Size] | None,
+    sizes: Mapping[str, int | None],
 ) -> Observations:
     """Return the observations of a kind, as large as given or as the source needs.
 
@@ -316,7 +321,8 @@ def build_observations(
         kind: One of `OBSERVATIONS`, or "khalil".
         source: Draws the instances; asked for their size only where one is not given.
         scored: Whether strong-branching scores are part of them.
-        cuts: Whether SCIP adds rows.
+        grown: Finds out how large LPs get where SCIP adds cuts, asked only where it matters; None
+            where it adds none.
         sizes: `max_variables`, `max_rows` and `max_edges`, None for what the source needs.
 
     Raises:
@@ -327,8 +333,7 @@ def build_observations(
     wanted = tuple(sizes) if kind == "bipartite" else ("max_variables",)
     found = dict(sizes)
     if any(sizes[name] is None for name in wanted):
-        size, room = source.size(), _CUTS if cuts else _ROOM
-        needed = (size.variables, math.ceil(room * size.rows), math.ceil(room * size.edges))
+        needed = _needed(source.size(), grown() if grown and kind == "bipartite" else None)
         for name, need in zip(sizes, needed, strict=True):
             found[name] = need if sizes[name] is None else sizes[name]
     variables, *others = (check_integer(name, found[name]) for name in wanted)
@@ -337,3 +342,12 @@ def build_observations(
     if kind == "graph":
         return GraphObservations(variables)
     return CandidateObservations(variables, khalil=kind == "khalil", scores=scored)
+
+
+def _needed(size: Size, grown: Size | None) -> Size:
+    """Return sizes with room for instances that are larger than those looked at."""
+    rows, edges = _ROOM * size.rows, _ROOM * size.edges
+    if grown is not None:
+        rows = max(rows, _ROOM_FOR_CUTS * grown.rows)
+        edges = max(edges, _ROOM_FOR_CUTS * grown.edges)
+    return Size(size.variables, math.ceil(rows), math.ceil(edges))

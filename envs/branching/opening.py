@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.error import ResetNeeded
+from pyscipopt import Model
 
 from rewardloom.envs.branching.components import Costs
 from rewardloom.envs.branching.observations import observer
@@ -146,7 +147,7 @@ class Opener:
 
     def _search(self, drawn: Drawn, seed: int) -> tuple[BranchingSession, Decision, Costs] | None:
         """Search up to the first decision; None where SCIP needs none."""
-        optimum = None if self._optima is None else self._optima.of(drawn)
+        optimum = None if self._optima is None else self._optima.of(drawn, self._solve)
         model = drawn.build()
         if model.getNVars() > self._max_variables:
             needed = model.getNVars()
@@ -162,17 +163,33 @@ class Opener:
             limit = objective_limit(optimum, sense)
         settings = dataclasses.replace(self._settings, seed=seed, objective_limit=limit)
         observe = observer(self._observation, model, scores=self._scores)
-        self._running = session = BranchingSession(model, settings, observe=observe)
-        decision = None if self._closed else session.start()
-        self._running = None
-        if self._closed:
-            session.close()
-            raise ResetNeeded("The world was closed while it searched for a first decision.")
+        session = BranchingSession(model, settings, observe=observe)
+        decision = self._start(session)
         if decision is None:
             self._refuse_hopeless(session.result, drawn)
             return None
         minimized = -optimum if optimum is not None and sense == "maximize" else optimum
         return session, decision, Costs(decision, self._components, minimized)
+
+    def _start(self, session: BranchingSession, *, by_scip: bool = False) -> Decision | None:
+        """Search for a first decision, or to the end by SCIP's rule, unless closed."""
+        self._running = session
+        try:
+            decision = None if self._closed else session.start()
+            while by_scip and decision is not None:
+                decision = session.default()
+        finally:
+            self._running = None
+        if self._closed:
+            session.close()
+            raise ResetNeeded("The world was closed while it searched for a first decision.")
+        return decision
+
+    def _solve(self, model: Model, settings: SearchSettings) -> SearchResult:
+        session = BranchingSession(model, settings)
+        self._start(session, by_scip=True)
+        assert session.result is not None
+        return session.result
 
     def _refuse_hopeless(self, result: SearchResult | None, drawn: Drawn) -> None:
         """Raise for a search without a decision that another draw would not mend."""

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from rewardloom.envs.branching.session import evaluate
+from pyscipopt import Model
+
+from rewardloom.envs.branching.records import SearchResult
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.envs.branching.sources import Drawn
 from rewardloom.errors import ConfigError, unknown_name
@@ -17,15 +19,16 @@ from rewardloom.rewards.numbers import is_number
 
 __all__ = ["Optima", "objective_limit"]
 
-_SLACK = 1e-4
+_SLACK = 1e-6  # of the objective, SCIP's feasibility tolerance
+_LEAST_SLACK = 1e-5
 
 
 class Optima:
     """The optimal objectives of instances, in their own sense.
 
     Args:
-        given: "solve": SCIP solves each instance with its own defaults first, which may take long.
-            A mapping: instance name -> objective.
+        given: "solve": SCIP solves each instance with its own defaults first, at every reset, which
+            may take long. A mapping: instance name -> objective.
 
     Raises:
         ConfigError: Something else, or an objective that is no finite number.
@@ -43,8 +46,12 @@ class Optima:
             )
         self._given = given
 
-    def of(self, drawn: Drawn) -> float:
+    def of(self, drawn: Drawn, solve: Callable[[Model, SearchSettings], SearchResult]) -> float:
         """Return the optimum of an instance.
+
+        Args:
+            drawn: The instance.
+            solve: Searches a model to its end, with SCIP's own rules.
 
         Raises:
             ConfigError: The mapping lacks the instance, or SCIP finds no optimum.
@@ -55,7 +62,7 @@ class Optima:
                     unknown_name("instance", drawn.name, self._given, where="in optimum")
                 )
             return float(self._given[drawn.name])
-        result = evaluate(lambda _: None, drawn.build(), SearchSettings(preset="default"))
+        result = solve(drawn.build(), SearchSettings(preset="default"))
         if result.status != "optimal":
             raise ConfigError(
                 f"optimum='solve': SCIP ended with {result.status!r} on {drawn.name}, not with an "
@@ -65,11 +72,11 @@ class Optima:
 
 
 def objective_limit(optimum: float, sense: str) -> float:
-    """Return the objective that solutions must beat, so that the optimum just counts.
+    """Return the objective that solutions must beat: the optimum and a millionth of it.
 
     Args:
         optimum: The optimal objective, in the problem's own sense.
         sense: "minimize" or "maximize".
     """
-    slack = _SLACK * max(1.0, abs(optimum))
+    slack = max(_SLACK * abs(optimum), _LEAST_SLACK)
     return optimum - slack if sense == "maximize" else optimum + slack

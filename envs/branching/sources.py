@@ -26,7 +26,7 @@ from rewardloom.envs.branching.instances import (
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.numbers import is_integer
 
-__all__ = ["Drawn", "FamilySource", "FileSource", "Source", "given_instance"]
+__all__ = ["Drawn", "FamilySource", "FileSource", "Size", "Source", "given_instance"]
 
 _SEEDS = 2**63 - 1
 _PROBES = 8
@@ -69,6 +69,11 @@ class Source(Protocol):
         """Return the instance of a seed."""
         ...
 
+    @property
+    def count(self) -> int:
+        """How many seeds there are."""
+        ...
+
     def size(self) -> Size:
         """Return how large the largest instance is, as far as that is known."""
         ...
@@ -104,6 +109,11 @@ class FamilySource:
     def numbered(self, seed: int) -> Drawn:
         """Return the program of a seed."""
         return Drawn(f"{self._family}-{self._size}-{seed}", seed, lambda: self._build(seed))
+
+    @property
+    def count(self) -> int:
+        """How many seeds there are."""
+        return _SEEDS
 
     def size(self) -> Size:
         """Return the largest of a few programs; rows and coefficients of others may be more."""
@@ -163,6 +173,11 @@ class FileSource:
             )
         file = self._files[seed]
         return Drawn(file.name, seed, lambda: self._read(file))
+
+    @property
+    def count(self) -> int:
+        """How many files there are."""
+        return len(self._files)
 
     def size(self) -> Size:
         """Read every file once and return the largest."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -90,14 +91,15 @@ class MilpBranchingVector(SyncVectorEnv):
         """
         given = list(zip(self.envs, iterate(self.action_space, actions), strict=True))
         for env, action in given:
-            env.settle(action)
+            env.check(action)
         try:
             for env, action in given:
                 env.begin(self._pool, action)
             return super().step(actions)
         except BaseException:
             for env in self.envs:
-                env.give_up()
+                with contextlib.suppress(Exception):  # the first error is the one to tell
+                    env.give_up()
             raise
 
     def action_masks(self) -> np.ndarray:
@@ -119,7 +121,7 @@ class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
         self.metadata = dict(env.metadata)  # the vector writes into it
         self._world = env
         self._mode = mode
-        self._over = False
+        self._over = self._given_up = False
         self._running: Future[tuple[_Step | None, _Reset | None]] | None = None
         self._restarted: _Reset | None = None
         self._abandoned: Future[Any] | None = None
@@ -129,18 +131,15 @@ class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
         """Whether a step that was given up has not ended: its LP heeds no interrupt."""
         return self._abandoned is not None and not self._abandoned.done()
 
-    def settle(self, action: Any) -> None:
-        """Take an illegal action at once, in the caller's thread: the world may refuse it."""
-        if self._resets_next() or self._is_legal(action):
-            return
-        outcome = self._advance(action)
-        self._running = Future()
-        self._running.set_result(outcome)
+    def check(self, action: Any) -> None:
+        """Refuse an action that the world would refuse, unless this step resets."""
+        if not self._resets_next():
+            self._world.check_action(action)
 
     def begin(self, pool: ThreadPoolExecutor, action: Any) -> None:
-        """Start what the vector's step will ask for, where `settle` has not done it."""
-        if self._running is None:
-            self._running = pool.submit(self._advance, action)
+        """Start what the vector's step will ask for."""
+        self._given_up = False
+        self._running = pool.submit(self._advance, action)
 
     def step(self, action: Any) -> _Step:
         """Return the outcome of the step that was begun."""
@@ -163,13 +162,10 @@ class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
 
     def give_up(self) -> None:
         """End the search, wherever it is, and forget what was begun."""
+        self._given_up = True
         self._world.close()
         self._abandoned, self._running, self._restarted = self._running, None, None
         self._over = False
-
-    def _is_legal(self, action: Any) -> bool:
-        mask = self._world.action_masks()
-        return 0 <= action < len(mask) and bool(mask[action])
 
     def _resets_next(self) -> bool:
         return self._over and self._mode is AutoresetMode.NEXT_STEP
@@ -182,7 +178,16 @@ class _Ahead(gym.Wrapper[Any, Any, Any, Any]):
 
     def _advance(self, action: Any) -> tuple[_Step | None, _Reset | None]:
         if self._resets_next():
-            return None, self._world.reset()
+            return None, self._reset()
         outcome = self._world.step(action)
         again = (outcome[2] or outcome[3]) and self._mode is AutoresetMode.SAME_STEP
-        return outcome, self._world.reset() if again else None
+        return outcome, self._reset() if again else None
+
+    def _reset(self) -> _Reset | None:
+        """Reset, unless the vector has given this step up meanwhile."""
+        if self._given_up:
+            return None
+        begun = self._world.reset()
+        if self._given_up:
+            self._world.close()
+        return begun

@@ -30,6 +30,7 @@ from rewardloom.envs.branching.optima import Optima
 from rewardloom.envs.branching.records import Decision, EpisodeRecord, SearchResult
 from rewardloom.envs.branching.session import BranchingSession
 from rewardloom.envs.branching.settings import SearchSettings
+from rewardloom.envs.branching.sizing import probe
 from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
 from rewardloom.envs.branching.spaces import CandidateSpace
 from rewardloom.envs.branching.tree import TreeTable
@@ -163,8 +164,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
     - `scores` (default None): "strong_branching": add `scores` (max_variables,), two LPs for every
       candidate; the search may differ from one without them.
     - `max_variables` (default None): size of the action space; None for what the instances need.
-    - `max_rows` (default None): rows of "bipartite"; None for what the instances need and some
-      room.
+    - `max_rows` (default None): rows of "bipartite"; None for what a few instances need (with
+      cuts: searched to their first decision) and some room. An LP that needs more is an error.
     - `max_edges` (default None): as `max_rows`, for coefficients.
     - `max_resamples` (default 100): draws that may end without a decision before it is an error.
     - `render_mode` (default None): "rgb_array": the search tree as (480, 720, 3) uint8; "ansi": as
@@ -251,7 +252,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
             observation,
             source,
             scores is not None,
-            cuts=preset not in ("light", "pure"),
+            grown=None if preset in ("light", "pure") else lambda: probe(source, settings),
             sizes={"max_variables": max_variables, "max_rows": max_rows, "max_edges": max_edges},
         )
         self.observation_space = self._observations.space
@@ -353,6 +354,12 @@ class MilpBranching(gym.Env[Any, np.int64]):
         if truncated:
             info |= self._close_episode(opened, session.abort(), "horizon")
         return observation, components[self.reward], False, truncated, info
+
+    def check_action(self, action: int | np.int64) -> None:
+        """Raise what `step` would raise for an action; nothing moves."""
+        if self._decision is None:
+            raise gym.error.ResetNeeded("No decision is waiting; call reset() first.")
+        self._choice(action, self._decision)
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return the legal actions of the waiting decision, (n,) bool; none after the end."""

@@ -64,6 +64,15 @@ def test_the_graph_and_the_padded_arrays_are_one_lp():
         assert env.observation_space.contains(graph)
 
 
+@pytest.mark.parametrize("family", ["micro", "multiple_knapsack", "combinatorial_auction"])
+def test_room_is_left_for_cuts(family):
+    env = MilpBranching(family=family, preset="gasse", observation="bipartite")
+    for seed in range(3):
+        obs, _ = env.reset(seed=seed)
+        assert 0 < obs["sizes"][2] <= len(obs["edge_values"])
+    env.close()
+
+
 def test_scores_are_those_of_strong_branching():
     env, obs, _ = first(scores="strong_branching")
     scored = env.decision.observation

@@ -3,14 +3,18 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from milp_models import knapsack, most_infeasible, set_cover
 from pyscipopt import Model
 
+from rewardloom.envs.branching.bridge import Search
 from rewardloom.envs.branching.session import BranchingSession, evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 
@@ -344,3 +348,60 @@ def test_a_forked_child_can_neither_step_nor_end_its_parent_s_search():
     assert os.waitstatus_to_exitcode(status) == 17
     assert session.branch(0) is not None
     session.close()
+
+
+def test_a_search_that_was_closed_before_it_began_never_begins():
+    search = Search(knapsack(0), SearchSettings())
+    search.close()
+    with pytest.raises(ResetNeeded, match="closed before it began"):
+        search.start()
+
+
+def test_closing_at_any_moment_of_a_start_frees_no_model_that_scip_works_on():
+    """In a process of its own: what goes wrong here ends the interpreter."""
+    code = """
+import random, threading, time
+from rewardloom.envs.branching.world import MilpBranching
+from gymnasium.error import ResetNeeded
+random.seed(0)
+world = MilpBranching(family="micro")
+def reset():
+    try:
+        world.reset()
+    except ResetNeeded:
+        pass
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    thread = threading.Thread(target=reset)
+    thread.start()
+    time.sleep(random.random() * 0.004)
+    world.close()
+    thread.join()
+    world.close()
+print("alive", [t.name for t in threading.enumerate()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "alive ['MainThread']\n"
+
+
+def test_an_interrupted_abort_can_be_repeated(monkeypatch):
+    """Thread.join, interrupted, would call the thread dead, and the abort give up at once."""
+    gate, calls = threading.Event(), []
+
+    def observe(model):
+        calls.append(1)
+        if len(calls) == 2:
+            gate.wait(20)
+
+    session = BranchingSession(knapsack(0), SearchSettings(preset="light"), observe=observe)
+    session.start()
+    session._search.answer(0)
+    while len(calls) < 2:
+        time.sleep(0.01)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        session.abort()
+    threading.Timer(0.3, gate.set).start()
+    assert session.abort().status == "userinterrupt"

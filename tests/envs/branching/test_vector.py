@@ -91,6 +91,36 @@ def test_a_step_before_a_reset_is_refused():
     vector.close()
 
 
+def test_a_world_that_has_ended_keeps_all_others_where_they_are():
+    vector = MilpBranchingVector(
+        2, family="micro", illegal_action="default", autoreset_mode=AutoresetMode.DISABLED
+    )
+    vector.reset(seed=SEED)
+    vector.envs[1].unwrapped.close()
+    waiting = vector.get_attr("decision")
+    with pytest.raises(ResetNeeded, match="call reset"):
+        vector.step(np.zeros(2, np.int64))
+    assert vector.get_attr("decision") == waiting
+    vector.close()
+
+
+def test_a_world_that_was_given_up_is_not_reset_behind_the_vector_s_back(monkeypatch):
+    vector = MilpBranchingVector(1, family="micro", horizon=1, autoreset_mode="SameStep")
+    vector.reset(seed=SEED)
+    world, reset = vector.envs[0], MilpBranching.reset
+
+    def late(self, **arguments):
+        outcome = reset(self, **arguments)
+        world.give_up()  # as Ctrl-C does meanwhile
+        return outcome
+
+    monkeypatch.setattr(MilpBranching, "reset", late)
+    world.begin(vector._pool, first_legal(vector.action_masks())[0])
+    world._running.result()
+    assert world.unwrapped.session is None
+    vector.close()
+
+
 @pytest.mark.parametrize(("horizon", "most"), [(None, 4), (3, 4), (4, 3)])
 def test_the_smaller_limit_of_steps_counts(horizon, most):
     vector = MilpBranchingVector(2, family="micro", horizon=horizon, max_episode_steps=most)

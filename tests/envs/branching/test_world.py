@@ -10,6 +10,7 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 
 from rewardloom.envs.branching.instances import generate
+from rewardloom.envs.branching.optima import objective_limit
 from rewardloom.envs.branching.session import evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.envs.branching.world import MilpBranching
@@ -304,6 +305,21 @@ def test_closing_ends_a_reset_that_another_thread_waits_for():
         env.reset(seed=0)
     assert env.session is None
     timer.join()
+
+
+def test_closing_ends_the_search_for_an_optimum_too():
+    env = MilpBranching(family="set_cover", size="transfer", optimum="solve")
+    timer = threading.Timer(0.5, env.close)
+    timer.start()
+    with pytest.raises(ResetNeeded, match="closed while"):
+        env.reset(seed=0)
+    timer.join()
+
+
+def test_a_limit_at_the_optimum_leaves_room_for_a_millionth():
+    assert objective_limit(50_000, "minimize") == pytest.approx(50_000.05)
+    assert objective_limit(-50_000, "maximize") == pytest.approx(-50_000.05)
+    assert objective_limit(0, "minimize") == 1e-5
 
 
 def test_programs_that_nothing_can_branch_on_are_named():
