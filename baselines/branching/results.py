@@ -38,7 +38,7 @@ class Trial:
         solver_seconds: Time that SCIP worked.
         policy_seconds: Time that an agent worked, its features included; 0 for SCIP's own rules.
         decisions: How often SCIP asked for a branching.
-        defaults: Decisions that the policy left to SCIP's own rule; all, for SCIP's own rules.
+        defaults: Decisions that an agent left to SCIP's own rule; 0 for SCIP's own rules.
         unasked: Branchings of SCIP without a fractional LP solution.
         primal_bound: Best objective, in the problem's sense.
         dual_bound: Bound on it.

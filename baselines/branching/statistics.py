@@ -11,8 +11,9 @@ draws instances anew within each set, the same for every policy, so that ratios 
 training seeds as well where there are several.
 
 A run that was not solved counts at its limit: with the node limit's nodes and the time limit's
-seconds, where there was such a limit and the run stayed below it. Other numbers of such a run are
-what it came to, less than what a solution would have taken.
+seconds, where there was such a limit and the run stayed below it. Other numbers of such a run count
+where it stopped, less than what a solution would have taken, so that giving up lowers them. Wins
+therefore go by solved searches first.
 """
 
 from __future__ import annotations
@@ -51,14 +52,17 @@ class MetricSummary:
         mean: Shifted geometric mean over instances, with its interval.
         ratio: Its quotient by the reference's, with the paired interval.
         median: Median over instances.
-        wins: Instances on which no other policy needed less; k that are equal have 1 / k each, and
-            instances that nobody solved have no winner.
+        wins: Instances on which, of the policies that solved the most of its searches, no other
+            needed less; k that are equal have 1 / k each, and instances that nobody solved have no
+            winner.
+        stopped: Unsolved searches that count where they stopped, since the metric had no limit.
     """
 
     mean: Estimate
     ratio: Estimate
     median: float
     wins: float
+    stopped: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class PolicySummary:
         instances: How many instances it was tried on.
         runs: Searches: agents times instances times solver seeds.
         solved: How many of the searches were solved.
-        decisions: Mean number of the policy's decisions in a search.
+        decisions: Mean number of the policy's own decisions in a search.
+        share_left: Decisions that agents left to SCIP's own rule, among all of the searches.
         policy_seconds: Mean time in a search that an agent took, its features included; SCIP's own
             rules work within the solver's time.
         metrics: Name in `METRICS` -> summary.
@@ -83,6 +88,7 @@ class PolicySummary:
     runs: int
     solved: int
     decisions: float
+    share_left: float
     policy_seconds: float
     metrics: Mapping[str, MetricSummary]
 
@@ -129,9 +135,9 @@ def summarize(
     if reference not in grids:
         raise ConfigError(unknown_name("policy", reference, grids, where="as the reference"))
     draws = _Draws(grids, replicates, seed)
-    limits = {"nodes": float(node_limit or 0), "solver_seconds": time_limit}
+    limits = {"nodes": float(node_limit or math.inf), "solver_seconds": time_limit}
     metrics = {
-        metric: _compare(grids, metric, limits.get(metric, 0.0), draws, reference)
+        metric: _compare(grids, metric, limits.get(metric, math.inf), draws, reference)
         for metric in METRICS
     }
     return [
@@ -146,6 +152,7 @@ class _Draws:
     def __init__(self, grids: Mapping[str, _Grid], replicates: int, seed: int):
         rng = np.random.default_rng(seed)
         sets = [test_set for test_set, _ in next(iter(grids.values())).instances]
+        self.vary = len(sets) > len(set(sets))  # whether a set has instances to choose between
         self.instances = _resample_within(sets, replicates, rng)
         self.agents = {
             name: rng.integers(grid.members, size=(replicates, grid.members))
@@ -221,18 +228,23 @@ def _compare(
     shift = METRICS[metric]
     tables = {name: grid.penalized(metric, limit).mean(axis=2) for name, grid in grids.items()}
     wins = _wins(tables, grids)
+    members = grids[reference].members
     points = {n: float(shifted_geometric_mean(t, shift).mean()) for n, t in tables.items()}
     samples = {name: draws.means(name, table, shift) for name, table in tables.items()}
     return {
         name: MetricSummary(
-            mean=_estimate(points[name], samples[name], table.shape),
+            mean=_estimate(
+                points[name], samples[name], table.size, known=draws.vary or len(table) > 1
+            ),
             ratio=_estimate(
                 _quotient(points[name], points[reference]),
                 _quotient(samples[name], samples[reference]),
-                table.shape,
+                table.size,
+                known=draws.vary or max(len(table), members) > 1,
             ),
             median=float(np.median(table.mean(axis=0))),
             wins=wins[name],
+            stopped=0 if math.isfinite(limit) else int((~grids[name].solved()).sum()),
         )
         for name, table in tables.items()
     }
@@ -255,24 +267,21 @@ def _quotient(over: Any, under: Any) -> Any:
         return np.divide(over, under)
 
 
-def _estimate(point: float, samples: Array, shape: tuple[int, ...]) -> Estimate:
+def _estimate(point: float, samples: Array, runs: int, *, known: bool) -> Estimate:
     """Return the point with its interval; NaN where nothing could be drawn anew."""
-    members, instances = shape
-    if max(members, instances) < 2:
-        return Estimate(float(point), math.nan, math.nan, members * instances)
+    if not known:
+        return Estimate(float(point), math.nan, math.nan, runs)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(samples, [tail, 100 - tail])
-    return Estimate(float(point), float(low), float(high), members * instances)
+    return Estimate(float(point), float(low), float(high), runs)
 
 
 def _wins(tables: Mapping[str, Array], grids: Mapping[str, _Grid]) -> dict[str, float]:
-    """Share each instance among those that needed the least, of those that solved it at all."""
-    means = np.stack(
-        [
-            np.where(grids[name].solved().any(axis=(0, 2)), table.mean(axis=0), np.inf)
-            for name, table in tables.items()
-        ]
-    )
+    """Share each instance among those that needed the least, of those that solved it most often."""
+    means = np.stack([table.mean(axis=0) for table in tables.values()])
+    solved = np.stack([grids[name].solved().mean(axis=(0, 2)) for name in tables])
+    eligible = (solved > 0) & (solved >= solved.max(axis=0) - _TIE)
+    means = np.where(eligible, means, np.inf)
     best = means.min(axis=0)
     first = np.isfinite(means) & (means <= best * (1 + _TIE))
     shares = first / np.maximum(first.sum(axis=0), 1)
@@ -280,13 +289,16 @@ def _wins(tables: Mapping[str, Array], grids: Mapping[str, _Grid]) -> dict[str, 
 
 
 def _summary(name: str, grid: _Grid, metrics: Mapping[str, MetricSummary]) -> PolicySummary:
+    left = grid.column("defaults")
+    own = grid.column("decisions") - left
     return PolicySummary(
         policy=name,
         training_seeds=grid.members,
         instances=len(grid.instances),
         runs=len(grid.trials),
         solved=int(grid.solved().sum()),
-        decisions=float(grid.column("decisions").mean()),
+        decisions=float(own.mean()),
+        share_left=float(left.sum() / max(1.0, left.sum() + own.sum())),
         policy_seconds=float(grid.column("policy_seconds").mean()),
         metrics=metrics,
     )

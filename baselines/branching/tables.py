@@ -25,12 +25,15 @@ __all__ = ["notes", "results_table", "summary_json"]
 def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: str) -> Table:
     """Return a row for each policy; the fewest nodes of all are bold.
 
+    A mean in which unsolved searches count where they stopped is never bold.
+
     Args:
         summaries: What to show, in this order.
         title: Above the table.
         reference: The policy that the ratio is taken to.
     """
     with_agents = any(summary.policy_seconds for summary in summaries)
+    with_left = any(summary.share_left for summary in summaries)
     seconds = "seconds\n+ agent" if with_agents else "seconds"
     table = Table(
         title=Text(title, "bold"),
@@ -40,10 +43,11 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
         pad_edge=False,
     )
     table.add_column("policy", overflow="fold", min_width=12)
-    headings = ("nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved")
-    for heading in headings:
+    headings = ["nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved"]
+    for heading in headings + ["left to\nSCIP"] * with_left:
         table.add_column(Text(heading), justify="right", no_wrap=True)
-    fewest = min(summary.metrics["nodes"].mean.point for summary in summaries)
+    nodes_of = [summary.metrics["nodes"] for summary in summaries]
+    fewest = min((n.mean.point for n in nodes_of if not n.stopped), default=math.nan)
     for summary in summaries:
         nodes = summary.metrics["nodes"]
         mark = "" if summary.solved == summary.runs else "> "
@@ -55,8 +59,9 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
             mark + _seconds(summary),
             f"{nodes.wins:.3g}",
             f"{math.floor(100 * summary.share_solved)} %",
+            *([_share_left(summary)] if with_left else []),
         ]
-        style = "bold" if nodes.mean.point == fewest else ""
+        style = "bold" if nodes.mean.point == fewest and not nodes.stopped else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 
@@ -73,14 +78,19 @@ def notes(summaries: Sequence[PolicySummary], trials: Sequence[Trial]) -> list[s
     found = [
         f"Shifted geometric means (shifts {shifts}) over {first.instances} instances, each the "
         f"mean over solver seeds; [{100 * CONFIDENCE:.0f} % intervals], the ratio's paired. Wins "
-        "are by nodes, shared where equal."
+        "are by solved searches, then by nodes, shared where equal."
     ]
     if any(summary.policy_seconds for summary in summaries):
         found.append("The agents' own time comes on top of the solver's: + mean seconds.")
     if any(summary.training_seeds > 1 for summary in summaries):
         found.append("(N) stands for N training seeds; their intervals cover seeds and instances.")
     if any(summary.solved < summary.runs for summary in summaries):
-        found.append("> marks means that count unsolved searches at their limit.")
+        found.append(_note_of_unsolved(summaries))
+    if any(summary.share_left for summary in summaries):
+        found.append(
+            "Of the decisions left to SCIP its own rule made the choice: such a policy's numbers "
+            "are partly, or wholly, those of the rule."
+        )
     empty = len(_without_decision(trials))
     if empty:
         found.append(
@@ -101,6 +111,7 @@ def summary_json(summaries: Sequence[PolicySummary]) -> list[dict[str, Any]]:
             "solved": summary.solved,
             "share_solved": summary.share_solved,
             "decisions": summary.decisions,
+            "share_left": summary.share_left,
             "policy_seconds": summary.policy_seconds,
             **{name: _metric_json(metric) for name, metric in summary.metrics.items()},
         }
@@ -116,6 +127,7 @@ def _metric_json(metric: MetricSummary) -> dict[str, Any]:
         "ratio_interval": _ends(metric.ratio),
         "median": metric.median,
         "wins": metric.wins,
+        "stopped": metric.stopped,
     }
 
 
@@ -127,6 +139,21 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _note_of_unsolved(summaries: Sequence[PolicySummary]) -> str:
+    stopped = [m for m in METRICS if any(summary.metrics[m].stopped for summary in summaries)]
+    limited = [metric for metric in METRICS if metric not in stopped]
+    words = [f"at the limit in {_listed(limited)}"] * bool(limited)
+    words.append(f"where they stopped in {_listed(stopped)}")
+    note = f"> marks means with unsolved searches, which count {' and '.join(words)}"
+    if "nodes" not in stopped:
+        return f"{note}."
+    return f"{note}: giving up lowers these, so that such nodes are no smaller trees."
+
+
+def _listed(metrics: Sequence[str]) -> str:
+    return ", ".join({"lp_iterations": "LP iterations"}.get(m, m.split("_")[-1]) for m in metrics)
+
+
 def _label(summary: PolicySummary) -> str:
     many = summary.training_seeds > 1
     return f"{summary.policy} ({summary.training_seeds})" if many else summary.policy
@@ -136,6 +163,10 @@ def _seconds(summary: PolicySummary) -> str:
     solver = _number(summary.metrics["solver_seconds"].mean.point)
     agent = summary.policy_seconds
     return f"{solver}\n+ {_number(agent)}" if agent else solver
+
+
+def _share_left(summary: PolicySummary) -> str:
+    return f"{100 * summary.share_left:.3g} %" if summary.share_left else ""
 
 
 def _interval(estimate: Estimate) -> str:

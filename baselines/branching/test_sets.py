@@ -37,6 +37,8 @@ class TestInstance:
         name: Differs from those of the other instances of the set.
         seed: The world's `instance_seed`: of the family's generator, or the number of the file.
         source: Where it comes from.
+        origin: The same text for the same instance, however its set is spelled: family, size and
+            seed, or the file that a path leads to in the end.
     """
 
     __test__ = False  # for pytest, which collects classes of such names
@@ -45,6 +47,7 @@ class TestInstance:
     name: str
     seed: int
     source: Source
+    origin: str
 
     def build(self) -> Model:
         """Return a fresh model; the caller frees it, or the search that gets it."""
@@ -81,16 +84,17 @@ def read_test_set(text: str | os.PathLike[str]) -> list[TestInstance]:
     seed = _number("SEED", rest[2], text, least=0, most=_LARGEST_SET) if len(rest) == 3 else 0
     source = FamilySource(family, size, {})
     first = _FIRST + _LARGEST_SET * seed
-    return [
-        TestInstance(text, f"{family}-{size}-{first + index}", first + index, source)
-        for index in range(count)
-    ]
+    names = {seed: f"{family}-{size}-{seed}" for seed in range(first, first + count)}
+    return [TestInstance(text, name, seed, source, name) for seed, name in names.items()]
 
 
 def _from_files(text: str) -> list[TestInstance]:
     source = FileSource(text)
     files = read_instances(text)
-    return [TestInstance(text, file.name, index, source) for index, file in enumerate(files)]
+    return [
+        TestInstance(text, file.name, index, source, str(file.resolve()))
+        for index, file in enumerate(files)
+    ]
 
 
 def _number(name: str, given: str, text: str, *, least: int, most: int) -> int:

@@ -112,6 +112,7 @@ def run_trials(
     check_integer("jobs", jobs)
     policies = _with_random(policies)
     _check_unique("instance", [(i.test_set, i.name) for i in instances])
+    _check_different(instances)
     if not instances:
         raise ConfigError("There are no instances to try policies on.")
     settings = settings or SearchSettings(preset="light")
@@ -145,6 +146,18 @@ def _check_unique(kind: str, names: Sequence[Any]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"There are two of the {kind} {name!r}; each needs its own name.")
+
+
+def _check_different(instances: Sequence[TestInstance]) -> None:
+    met: dict[str, TestInstance] = {}
+    for instance in instances:
+        first = met.setdefault(instance.origin, instance)
+        if first is not instance:
+            raise ConfigError(
+                f"{first.name!r} of {first.test_set!r} and {instance.name!r} of "
+                f"{instance.test_set!r} are the same instance, which must not count twice. Give "
+                "one of the sets another SEED, or leave it out."
+            )
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,7 @@ class _Runner:
         if task.policy.rule is not None:
             settings = with_rule(task.settings, task.policy.rule)
             result = evaluate(lambda _: None, task.instance.build(), settings)
-            return _trial(task, result, 0.0, result.decisions)
+            return _trial(task, result, 0.0, 0)
         agent = self._agent(task.policy.agents[task.agent])
         return _run_agent(task, agent)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardloom.baselines.branching.results import Trial, read_trials, write_trials
-from rewardloom.baselines.branching.statistics import shifted_geometric_mean, summarize
+from rewardloom.baselines.branching.statistics import METRICS, shifted_geometric_mean, summarize
 from rewardloom.errors import ConfigError
 
 
@@ -88,14 +88,37 @@ def test_wins_are_shared_and_need_a_solution():
     assert [s.metrics["nodes"].wins for s in summarize(unsolved)] == [0, 0]
 
 
-def test_one_solved_search_of_an_instance_is_enough_to_win_it():
+def test_who_gives_up_more_often_wins_nothing():
     trials = [
-        trial("random", "a", 5, seed=0),
-        trial("random", "a", 9, seed=1),
+        trial("random", "a", 50, seed=0),
+        trial("random", "a", 90, seed=1),
         trial("a", "a", 1, seed=0),
-        trial("a", "a", 9, seed=1, solved=False),
+        trial("a", "a", 1, seed=1, solved=False),
     ]
-    assert by_name(trials)["a"].metrics["nodes"].wins == 1
+    found = by_name(trials, time_limit=9.0)
+    assert [found[name].metrics["nodes"].wins for name in ("random", "a")] == [1, 0]
+    equal = by_name([*trials[:1], trial("random", "a", 9, seed=1, solved=False), *trials[2:]])
+    assert [equal[name].metrics["nodes"].wins for name in ("random", "a")] == [0, 1]
+
+
+def test_unsolved_searches_without_a_limit_are_told():
+    trials = [*table("random", [9, 9]), *table("a", [1, 2, 3], solved=False)[:2]]
+    free = by_name(trials)["a"].metrics
+    assert [free[name].stopped for name in METRICS] == [2, 2, 2]
+    limited = by_name(trials, node_limit=50, time_limit=7.0)["a"].metrics
+    assert [limited[name].stopped for name in METRICS] == [0, 2, 0]
+    assert by_name(trials)["random"].metrics["nodes"].stopped == 0
+
+
+def test_decisions_left_to_scip_are_no_decisions_of_the_policy():
+    trials = [
+        *table("random", [20, 20]),
+        trial("lazy", "0", 20, decisions=10, defaults=1),
+        trial("lazy", "1", 20, decisions=20, defaults=5),
+    ]
+    found = by_name(trials)
+    assert (found["lazy"].decisions, found["lazy"].share_left) == (12, pytest.approx(0.2))
+    assert (found["random"].decisions, found["random"].share_left) == (10, 0)
 
 
 def test_unsolved_searches_count_at_their_limit():
@@ -164,6 +187,28 @@ def test_one_instance_has_no_interval():
     found = by_name(table("random", [5]))["random"].metrics["nodes"]
     assert math.isnan(found.mean.low)
     assert math.isnan(found.ratio.high)
+
+
+def test_sets_of_one_instance_have_no_interval_between_them():
+    apart = [
+        trial(policy, "0", nodes, test_set=test_set)
+        for policy, nodes in (("random", 9), ("a", 3))
+        for test_set in ("small", "large")
+    ]
+    found = by_name(apart)["a"].metrics["nodes"]
+    assert math.isnan(found.mean.low)
+    assert math.isnan(found.ratio.high)
+    more = [
+        *apart,
+        trial("random", "1", 30, test_set="small"),
+        trial("a", "1", 30, test_set="small"),
+    ]
+    assert by_name(more)["a"].metrics["nodes"].mean.low == pytest.approx(3)
+    seeds = [*apart, *(trial("a", "0", 9, test_set=s, agent="b") for s in ("small", "large"))]
+    against = by_name(seeds, reference="a")["random"].metrics["nodes"]
+    assert math.isnan(against.mean.low)
+    assert against.ratio.low == pytest.approx(1)  # the reference's two training seeds vary
+    assert against.ratio.high == pytest.approx(3)
 
 
 def test_a_bootstrap_repeats():

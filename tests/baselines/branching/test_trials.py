@@ -68,7 +68,7 @@ def test_a_trial_holds_the_numbers_of_its_search():
     trial = trials[1]
     for name in ("nodes", "lp_iterations", "decisions", "unasked", "primal_bound", "dual_bound"):
         assert getattr(trial, name) == getattr(result, name), name
-    assert trial.defaults == trial.decisions
+    assert (trial.defaults, trial.decisions > 0) == (0, True)
     assert trial.policy_seconds == 0
     assert trial.solver_seconds > 0
 
@@ -124,6 +124,22 @@ def test_several_processes_find_the_same(tmp_path):
     )
     assert untimed(parallel) == untimed(run_trials(policies, instances, LIGHT, solver_seeds=1))
     assert counts == [(n, 6) for n in range(1, 7)]
+
+
+def test_the_same_instance_counts_once_however_it_is_spelled(tmp_path):
+    twice = [*read_test_set("micro:tiny:2"), *read_test_set("micro:tiny:1:0")]
+    with pytest.raises(ConfigError, match=r"of 'micro:tiny:2' and .* of 'micro:tiny:1:0' are the"):
+        run_trials([], twice, LIGHT, solver_seeds=1)
+    program = tmp_path / "folder" / "easy.lp"
+    program.parent.mkdir()
+    program.write_text("Minimize\n x\nSubject To\n c: x >= 1\nBounds\n x <= 3\nGeneral\n x\nEnd\n")
+    (tmp_path / "other.lp").symlink_to(program)
+    sets = [str(program.parent), str(program), str(tmp_path / "other.lp")]
+    for other in sets[1:]:
+        with pytest.raises(ConfigError, match="are the same instance"):
+            run_trials([], read_test_set(sets[0]) + read_test_set(other), LIGHT, solver_seeds=1)
+    different = [*read_test_set("micro:tiny:1"), *read_test_set("micro:tiny:1:1")]
+    assert len(run_trials([], different, LIGHT, solver_seeds=1)) == 2
 
 
 def test_limits_are_marked():
