@@ -33,7 +33,6 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
         reference: The policy that the ratio is taken to.
     """
     with_agents = any(summary.policy_seconds for summary in summaries)
-    with_left = any(summary.share_left for summary in summaries)
     seconds = "seconds\n+ agent" if with_agents else "seconds"
     table = Table(
         title=Text(title, "bold"),
@@ -43,8 +42,8 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
         pad_edge=False,
     )
     table.add_column("policy", overflow="fold", min_width=12)
-    headings = ["nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved"]
-    for heading in headings + ["left to\nSCIP"] * with_left:
+    headings = ("nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved")
+    for heading in headings:
         table.add_column(Text(heading), justify="right", no_wrap=True)
     nodes_of = [summary.metrics["nodes"] for summary in summaries]
     fewest = min((n.mean.point for n in nodes_of if not n.stopped), default=math.nan)
@@ -59,7 +58,6 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
             mark + _seconds(summary),
             f"{nodes.wins:.3g}",
             f"{math.floor(100 * summary.share_solved)} %",
-            *([_share_left(summary)] if with_left else []),
         ]
         style = "bold" if nodes.mean.point == fewest and not nodes.stopped else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
@@ -88,8 +86,8 @@ def notes(summaries: Sequence[PolicySummary], trials: Sequence[Trial]) -> list[s
         found.append(_note_of_unsolved(summaries))
     if any(summary.share_left for summary in summaries):
         found.append(
-            "Of the decisions left to SCIP its own rule made the choice: such a policy's numbers "
-            "are partly, or wholly, those of the rule."
+            "SCIP's: the share of an agent's decisions that it left to SCIP's own rule; its numbers "
+            "are as far those of the rule."
         )
     empty = len(_without_decision(trials))
     if empty:
@@ -155,18 +153,15 @@ def _listed(metrics: Sequence[str]) -> str:
 
 
 def _label(summary: PolicySummary) -> str:
-    many = summary.training_seeds > 1
-    return f"{summary.policy} ({summary.training_seeds})" if many else summary.policy
+    many = f" ({summary.training_seeds})" if summary.training_seeds > 1 else ""
+    left = f"\n{100 * summary.share_left:.3g} % SCIP's" if summary.share_left else ""
+    return f"{summary.policy}{many}{left}"
 
 
 def _seconds(summary: PolicySummary) -> str:
     solver = _number(summary.metrics["solver_seconds"].mean.point)
     agent = summary.policy_seconds
     return f"{solver}\n+ {_number(agent)}" if agent else solver
-
-
-def _share_left(summary: PolicySummary) -> str:
-    return f"{100 * summary.share_left:.3g} %" if summary.share_left else ""
 
 
 def _interval(estimate: Estimate) -> str:

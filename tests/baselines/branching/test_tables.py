@@ -42,7 +42,7 @@ def bold_rows(summaries):
 
 def shown(summaries):
     text = StringIO()
-    Console(file=text, width=100).print(results_table(summaries, title="t", reference="random"))
+    Console(file=text, width=80).print(results_table(summaries, title="t", reference="random"))
     return text.getvalue()
 
 
@@ -73,12 +73,11 @@ def test_what_was_left_to_scip_stands_in_table_notes_and_json():
     lazy = dataclasses.replace(SOLVED, policy="lazy", agent="lazy", defaults=5)
     trials = [lazy, SOLVED]
     summaries = summarize(trials)
-    assert "left to" in shown(summaries)
-    assert "25 %" in shown(summaries)
-    assert "left to SCIP" in " ".join(notes(summaries, trials))
+    assert "25 % SCIP's" in shown(summaries)
+    assert "it left to SCIP's own rule" in " ".join(notes(summaries, trials))
     assert [row["share_left"] for row in summary_json(summaries)] == [0.25, 0]
     plain = summarize([SOLVED])
-    assert "left to" not in shown(plain) + " ".join(notes(plain, [SOLVED]))
+    assert "SCIP's" not in shown(plain) + " ".join(notes(plain, [SOLVED]))
 
 
 def test_unknown_intervals_and_searches_that_stopped_are_in_json():
