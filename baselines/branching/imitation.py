@@ -138,6 +138,8 @@ class Labelled(NamedTuple):
 def rate(agent: ScorerAgent, held_out: Labelled) -> dict[str, float]:
     """Return how well an agent's scores agree with strong branching's.
 
+    Of candidates that the agent scores alike it takes the first, and so do these numbers.
+
     Returns:
         `held_out_loss`: cross-entropy above the least possible.
         `accuracy`: share of decisions where the agent's first is one of the best.
@@ -149,8 +151,10 @@ def rate(agent: ScorerAgent, held_out: Labelled) -> dict[str, float]:
     best = scores[argmax(scores, segments)]
     chosen = scores[argmax(mine, segments)]
     is_best = scores >= best[segments] * (1 - _EQUAL)
-    highest_best = mine[argmax(mine.masked_fill(~is_best, -torch.inf), segments)]
-    ahead = torch.bincount(segments, mine > highest_best[segments], minlength=len(best))
+    first_best = argmax(mine.masked_fill(~is_best, -torch.inf), segments)[segments]
+    earlier = torch.arange(len(mine), device=mine.device) < first_best
+    before = (mine > mine[first_best]) | ((mine == mine[first_best]) & earlier)
+    ahead = torch.bincount(segments, before, minlength=len(best))
     ratio = torch.where(best > 0, chosen / best.clamp_min(_LEAST_SCORE), 1.0)
     return {
         "held_out_loss": float(_loss(mine, held_out)),

@@ -86,8 +86,8 @@ def notes(summaries: Sequence[PolicySummary], trials: Sequence[Trial]) -> list[s
         found.append(_note_of_unsolved(summaries))
     if any(summary.share_left for summary in summaries):
         found.append(
-            "SCIP's: the share of an agent's decisions that it left to SCIP's own rule; its numbers "
-            "are as far those of the rule."
+            "SCIP's: the share of its decisions that an agent left to SCIP's own rule; so far, its "
+            "numbers are the rule's."
         )
     empty = len(_without_decision(trials))
     if empty:

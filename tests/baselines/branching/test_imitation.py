@@ -68,6 +68,17 @@ def test_ratings_by_hand():
     assert rated["score_ratio"] == pytest.approx((0.25 + 1.0 + 0.0) / 3)
 
 
+def test_of_equal_scores_the_first_is_rated():
+    # The agent takes the first of each; the best is the last of two, and the last of six.
+    scores = [1.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0]
+    rated = rate(FixedScores(), labelled([3.0] * 8, scores, [2, 6]))
+    assert rated["accuracy"] == 0
+    assert rated["top_5_accuracy"] == pytest.approx(1 / 2)
+    assert rated["score_ratio"] == pytest.approx((0.25 + 0.0) / 2)
+    rated = rate(FixedScores(), labelled([3.0] * 8, scores[::-1], [6, 2]))
+    assert rated["accuracy"] == 1
+
+
 def test_held_out_loss_is_zero_where_the_targets_are_given():
     rated = rate(FixedScores(), labelled([0.0, 0.0], [1.0, 1.0], [2]))
     assert rated["held_out_loss"] == pytest.approx(0.0, abs=1e-6)

@@ -74,7 +74,7 @@ def test_what_was_left_to_scip_stands_in_table_notes_and_json():
     trials = [lazy, SOLVED]
     summaries = summarize(trials)
     assert "25 % SCIP's" in shown(summaries)
-    assert "it left to SCIP's own rule" in " ".join(notes(summaries, trials))
+    assert "left to SCIP's own rule" in " ".join(notes(summaries, trials))
     assert [row["share_left"] for row in summary_json(summaries)] == [0.25, 0]
     plain = summarize([SOLVED])
     assert "SCIP's" not in shown(plain) + " ".join(notes(plain, [SOLVED]))
