@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,9 @@ def train_into(
 ) -> BranchingAgent:
     """Train and write `config.json` and `log.csv` as it goes, and the agent at its end.
 
+    An agent that is to be replaced stays until the new one is there: all is written to a folder
+    beside it, called like it with `.partial` behind, which a training that breaks off leaves.
+
     Args:
         folder: Where; it is made if need be.
         learner: Name of the learner, kept in `config.json`.
@@ -49,8 +53,31 @@ def train_into(
 
     Raises:
         RunError: The folder is not empty.
-        ConfigError: As `train` raises it; the folder is gone again then.
+        ConfigError: As `train` raises it; a new folder is gone again then.
     """
+    place = folder
+    if _taken(folder, overwrite=overwrite):
+        whole = folder.resolve()
+        place = whole.with_name(f"{whole.name}.partial")
+        _taken(place, overwrite=True)
+        _clear(place)
+    place.mkdir(parents=True, exist_ok=True)
+    write_json(place / "config.json", {"learner": learner, "config": _as_json(config)})
+    log = TrainingLog(place / "log.csv", progress=progress)
+    try:
+        agent = train(config, log)
+    except ConfigError:  # nothing was learned: leave no folder that is in the way
+        _clear(place)
+        raise
+    log.tell()
+    save_agent(agent, place)
+    if place != folder:
+        _replace(folder, place)
+    return agent
+
+
+def _taken(folder: Path, *, overwrite: bool) -> bool:
+    """Return whether something is in the folder; refuse what must not be replaced."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is not a folder; choose another --out.")
     taken = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
@@ -58,21 +85,25 @@ def train_into(
         raise RunError(
             f"{folder} is not empty; choose another --out, or replace an agent with --overwrite."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in taken:
-        (folder / name).unlink()
-    write_json(folder / "config.json", {"learner": learner, "config": _as_json(config)})
-    log = TrainingLog(folder / "log.csv", progress=progress)
-    try:
-        agent = train(config, log)
-    except ConfigError:  # nothing was learned: leave no folder that is in the way
-        for name in _FILES:
-            (folder / name).unlink(missing_ok=True)
+    return bool(taken)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder with an agent, if there is one."""
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir():
         folder.rmdir()
-        raise
-    log.tell()
-    save_agent(agent, folder)
-    return agent
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Put the files of a new agent in place of the old one's."""
+    for name in _FILES:
+        if (new / name).exists():
+            os.replace(new / name, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    new.rmdir()
 
 
 class TrainingLog:

@@ -1,16 +1,19 @@
 """`rewardloom branching`: a learner's agent, configuration and log in a folder."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
 
-from rewardloom.baselines.branching.agents import load_agent
-from rewardloom.baselines.branching.training import TrainingLog
+from rewardloom.baselines.branching.agents import RandomAgent, load_agent, save_agent
+from rewardloom.baselines.branching.scorer import ScorerAgent
+from rewardloom.baselines.branching.training import TrainingLog, train_into
 from rewardloom.baselines.cli import main
+from rewardloom.errors import ConfigError, RunError
 
 SHORT = ("--family", "micro", "--size", "tiny", "--set", "decisions=40", "--set",
-         "rounds=0", "--set", "epochs=2", "--set", "expert_share=0.5")  # fmt: skip
+         "epochs=2", "--set", "expert_share=0.5")  # fmt: skip
 
 
 def test_an_agent_is_trained_and_can_be_scored(capsys, tmp_path):
@@ -42,6 +45,8 @@ def test_an_agent_is_trained_and_can_be_scored(capsys, tmp_path):
     assert main([*command, "--overwrite", "--no-progress"]) == 0
     assert not capsys.readouterr().err
     assert "preset" not in json.loads((out / "config.json").read_text())["config"]["world_kwargs"]
+    assert load_agent(out).observation == "candidates"
+    assert [entry.name for entry in out.parent.iterdir()] == ["imitation-3"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,45 @@ def test_a_wrong_setting_is_one_line_and_leaves_no_folder(
     assert shown.err.count("\n") == 1
     assert words in shown.err
     assert not (tmp_path / "x").exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class NoSettings:
+    """The config of a learner that has none."""
+
+
+def learner(error=None):
+    def train(config, log):
+        log({"nodes": 1.0})
+        if error is not None:
+            raise error
+        return RandomAgent()
+
+    return train
+
+
+def test_an_agent_stays_until_the_one_that_replaces_it_is_there(tmp_path):
+    out, partial = tmp_path / "agent", tmp_path / "agent.partial"
+    save_agent(ScorerAgent(4), out)
+    (out / "config.json").write_text("{}")
+    before = {entry.name: entry.read_bytes() for entry in out.iterdir()}
+
+    def again(error=None):
+        train_into(out, "none", NoSettings(), learner(error), overwrite=True, progress=False)
+
+    for error, log_stays in ((ConfigError("no"), False), (RuntimeError("broke"), True)):
+        with pytest.raises(type(error), match=str(error)):
+            again(error)
+        assert {entry.name: entry.read_bytes() for entry in out.iterdir()} == before
+        assert (partial / "log.csv").exists() == partial.exists() == log_stays
+    again()
+    assert not partial.exists()
+    assert {entry.name for entry in out.iterdir()} == {"agent.json", "config.json", "log.csv"}
+    assert isinstance(load_agent(out), RandomAgent)
+    partial.mkdir()
+    (partial / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"agent\.partial is not empty"):
+        again()
 
 
 def test_other_peoples_files_are_not_overwritten(capsys, tmp_path):
