@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rewardloom.envs.carla.scoring.referee import Referee
 from rewardloom.envs.carla.scoring.routes import Route
 from rewardloom.envs.carla.scoring.state import (
     Actors,
@@ -113,6 +114,28 @@ def changed(state, **parts):
         else:
             new[name] = np.broadcast_to(np.asarray(value, old.dtype), old.shape).copy()
     return state._replace(**new)
+
+
+def begun(reward="carl", *, first=None, route=None, **settings):
+    """A referee of worlds that all begin in `first` (a quiet state) on a straight route."""
+    first = quiet_state() if first is None else first
+    worlds = len(first.time)
+    referee = Referee(worlds, reward=reward, **settings)
+    route = straight_route() if route is None else route
+    referee.begin(np.ones(worlds, bool), first, [route] * worlds)
+    return referee
+
+
+def parts_of(referee, state, world=0):
+    """Components that a step to `state` gives, by name."""
+    values = referee.step(state).components[world]
+    return dict(zip(referee.components, values.tolist(), strict=True))
+
+
+def causes_of(referee, state, world=0):
+    """Names of the causes that hold after a step to `state`, the reward's own left out."""
+    held = referee.step(state).verdict.causes[world]
+    return [name for name, holds in zip(referee.causes, held, strict=False) if holds]
 
 
 def winding_route(rng, points=60):

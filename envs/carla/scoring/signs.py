@@ -122,32 +122,36 @@ class StopSignRule:
 
     def update(self, ego: Ego, stops: StopSigns) -> Bool:
         """Return (W,) whether a stop sign is run in this step."""
-        memory, rows = self.memory, self._rows
-        if not stops.mask.any():
-            memory.target = np.full(len(rows), NO_SIGN)
-            memory.cleared = np.zeros(len(rows), np.bool_)
-            memory.passed = np.full(len(rows), NO_SIGN)
-            return np.zeros(len(rows), np.bool_)
+        memory = self.memory
+        run = np.zeros(len(self._rows), np.bool_)
         column = self._choose(stops, ego)
-        chosen = memory.target != NO_SIGN
-        offset = ego.position - stops.position[rows, column]
-        yaw, extent = stops.yaw[rows, column], stops.extent[rows, column]
-        inside = boxes_overlap(-offset, ego.yaw, ego.extent, yaw, BOX_SCALE * extent)
-        memory.cleared |= chosen & inside & (ego.speed < STANDING)
-        half_width = STOP_LINE * stops.width[rows, column]
-        rear = -ego.extent[:, 0]
-        crossed = chosen & crosses_line(offset, ego.yaw - yaw, yaw, half_width, rear, 0.0)
-        run = crossed & ~memory.cleared
-        memory.passed = np.where(crossed, memory.target, memory.passed)
-        memory.target = np.where(crossed, NO_SIGN, memory.target)
-        memory.cleared &= ~crossed
+        world = np.flatnonzero(memory.target != NO_SIGN)
+        if not len(world):
+            return run
+        column = column[world]
+        offset = ego.position[world] - stops.position[world, column]
+        yaw, own_yaw = stops.yaw[world, column], ego.yaw[world]
+        box = BOX_SCALE * stops.extent[world, column]
+        inside = boxes_overlap(-offset, own_yaw, ego.extent[world], yaw, box)
+        cleared = memory.cleared[world] | (inside & (ego.speed[world] < STANDING))
+        half_width = STOP_LINE * stops.width[world, column]
+        rear = -ego.extent[world, 0]
+        crossed = crosses_line(offset, own_yaw - yaw, yaw, half_width, rear, 0.0)
+        run[world] = crossed & ~cleared
+        memory.cleared[world] = cleared & ~crossed
+        over = world[crossed]
+        memory.passed[over] = memory.target[over]
+        memory.target[over] = NO_SIGN
         return run
 
     def _choose(self, stops: StopSigns, ego: Ego) -> I64:
         """Keep or find the sign ahead; return (W,) its column, any where there is none."""
-        memory = self.memory
+        memory, rows = self.memory, self._rows
         half = BOX_SCALE * stops.extent[..., 0]
         ahead = stops.mask & (stops.distance - half <= LOOK_AHEAD) & (stops.distance + half >= 0)
+        if not (ahead.any() or (memory.target != NO_SIGN).any()):
+            memory.passed = np.full(len(rows), NO_SIGN)
+            return rows
         passed = stops.id == memory.passed[:, None]
         memory.passed = np.where((ahead & passed).any(axis=1), memory.passed, NO_SIGN)
 
@@ -157,9 +161,8 @@ class StopSignRule:
         held = kept.any(axis=1)
         distance: F64 = np.where(ahead & ~passed, stops.distance, np.inf)
         nearest = distance.argmin(axis=1)
-        found = np.isfinite(distance[self._rows, nearest])
-        column = np.where(held, kept.argmax(axis=1), nearest)
-        new = np.where(found, stops.id[self._rows, nearest], NO_SIGN)
+        found = np.isfinite(distance[rows, nearest])
+        new = np.where(found, stops.id[rows, nearest], NO_SIGN)
         memory.target = np.where(held, memory.target, new)
-        memory.cleared &= held
-        return column
+        memory.cleared = memory.cleared & held
+        return np.where(held, kept.argmax(axis=1), nearest)

@@ -38,33 +38,40 @@ def about_to_collide(ego: Ego, actors: Actors) -> Bool:
     tested = (speed >= SLOWEST) & (actors.mask & (actors.kind != STATIC)).any(axis=1)
     if not tested.any():
         return found
-    offset, approach = _relative(ego, speed, actors)
-    reach = np.hypot(ego.extent[:, :1], ego.extent[:, 1:]) + np.hypot(
-        actors.extent[..., 0], actors.extent[..., 1]
+    world, actor = _within_reach(ego, speed, actors, tested)
+    if not len(world):
+        return found
+    yaw, other_yaw = ego.yaw[world], actors.yaw[world, actor]
+    speed = speed[world]
+    velocity = actors.velocity[world, actor]
+    other_speed = np.hypot(velocity[:, 0], velocity[:, 1])
+    offset = actors.position[world, actor] - ego.position[world]
+    approach_x = other_speed * np.cos(other_yaw) - speed * np.cos(yaw)
+    approach_y = other_speed * np.sin(other_yaw) - speed * np.sin(yaw)
+    ahead = np.empty((len(world), len(HORIZON), 2))
+    ahead[..., 0] = offset[:, :1] + approach_x[:, None] * HORIZON
+    ahead[..., 1] = offset[:, 1:] + approach_y[:, None] * HORIZON
+    overlap = boxes_overlap(
+        ahead,
+        yaw[:, None],
+        ego.extent[world, None],
+        other_yaw[:, None],
+        actors.extent[world, actor, None],
     )
-    x = offset[..., 0, None] + approach[..., 0, None] * HORIZON
-    y = offset[..., 1, None] + approach[..., 1, None] * HORIZON
-    near = x * x + y * y < (reach * reach)[..., None]
-    world, actor, time = np.nonzero(near & (actors.mask & tested[:, None])[..., None])
-    if len(world):
-        overlap = boxes_overlap(
-            np.stack([x[world, actor, time], y[world, actor, time]], axis=-1),
-            ego.yaw[world],
-            ego.extent[world],
-            actors.yaw[world, actor],
-            actors.extent[world, actor],
-        )
-        found[world[overlap]] = True
+    found[world[overlap.any(axis=1)]] = True
     return found
 
 
-def _relative(ego: Ego, speed: F64, actors: Actors) -> tuple[F64, F64]:
-    """Return (W, A, 2) each: offsets from the ego, and how fast they change straight ahead."""
-    heading = np.stack([np.cos(ego.yaw), np.sin(ego.yaw)], axis=-1)
+def _within_reach(ego: Ego, speed: F64, actors: Actors, tested: Bool) -> tuple[I64, I64]:
+    """Return world and actor of the pairs whose circles could touch within the horizon."""
+    away_x = actors.position[..., 0] - ego.position[:, :1]
+    away_y = actors.position[..., 1] - ego.position[:, 1:]
     speeds = np.hypot(actors.velocity[..., 0], actors.velocity[..., 1])
-    headings = np.stack([np.cos(actors.yaw), np.sin(actors.yaw)], axis=-1)
-    approach = headings * speeds[..., None] - (heading * speed[:, None])[:, None]
-    return actors.position - ego.position[:, None], approach
+    reach = np.hypot(actors.extent[..., 0], actors.extent[..., 1]) + HORIZON[-1] * speeds
+    reach += (np.hypot(ego.extent[:, 0], ego.extent[:, 1]) + HORIZON[-1] * speed)[:, None]
+    near = away_x * away_x + away_y * away_y < reach * reach
+    world, actor = np.nonzero(near & actors.mask & tested[:, None])
+    return world, actor
 
 
 @dataclass
