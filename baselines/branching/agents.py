@@ -41,7 +41,7 @@ class BranchingAgent(Protocol):
     An agent that learned has a torch module `network` as well, whose weights are its own.
 
     Attributes:
-        observation: What `Decision.observation` must hold: "none", "candidates" or "bipartite", see
+        observation: What `Decision.observation` must hold, a kind of
             `rewardloom.envs.branching.observations.observer`.
         settings: Arguments of the constructor, as JSON has them.
     """
@@ -203,7 +203,14 @@ def _load_weights(agent: Any, place: Path) -> None:
     import torch
 
     try:
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except (RuntimeError, ValueError, EOFError) as error:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # garbage leads torch's reader to exceptions of any kind
+        raise ConfigError(
+            f"{file} holds no weights that can be read ({type(error).__name__}): it is damaged, or "
+            "another kind of file."
+        ) from error
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
         raise ConfigError(f"The weights in {file} do not fit the agent: {error}") from error
     network.eval()

@@ -133,10 +133,16 @@ def test_weights_survive_the_folder(tmp_path):
 @pytest.mark.usefixtures("importable")
 def test_a_damaged_folder_says_what_is_missing(tmp_path):
     save_agent(LinearAgent(), tmp_path)
-    (tmp_path / "agent.pt").write_bytes(b"")
-    with pytest.raises(ConfigError, match="weights"):
-        load_agent(tmp_path)
-    (tmp_path / "agent.pt").unlink()
+    weights = tmp_path / "agent.pt"
+    for content in (b"", b"this is no archive", weights.read_bytes()[:700]):
+        weights.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"agent\.pt holds no weights"):
+            load_agent(tmp_path)
+    for other in ([1.0], {"weight": torch.ones(2)}):
+        torch.save(other, weights)
+        with pytest.raises(ConfigError, match=r"agent\.pt do not fit"):
+            load_agent(tmp_path)
+    weights.unlink()
     with pytest.raises(ConfigError, match=r"no agent\.pt"):
         load_agent(tmp_path)
     text = json.loads((tmp_path / "agent.json").read_text())
