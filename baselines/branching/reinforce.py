@@ -37,6 +37,7 @@ Log = Callable[[dict[str, float]], None]
 
 _RIDGE = 1e-3
 _LEAST_SPREAD = 1e-6
+_FEWEST = 30  # decisions for the fit of advantages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,10 @@ class ReinforceConfig:
         check_number("max_gradient", self.max_gradient, above=0)
         if self.world_kwargs.get("observation", "candidates") != "candidates":
             raise ConfigError("world_kwargs: REINFORCE observes 'candidates' only.")
+        if self.world_kwargs.get("candidate_features", "gasse") != "gasse":
+            raise ConfigError(
+                "world_kwargs: REINFORCE reads candidate_features='gasse' only; leave them out."
+            )
         if self.world_kwargs.get("scores") is not None:
             raise ConfigError("world_kwargs: REINFORCE takes no scores; leave them out.")
 
@@ -127,17 +132,19 @@ def advantages(
     """Return by how much returns exceed what their nodes let expect, in standard deviations, (T,).
 
     What is expected is linear in the node's features (depth, gaps, candidates, ...), by least
-    squares with a small ridge over these T decisions.
+    squares with a small ridge over these T decisions. Below 30 decisions it is their mean: eight
+    features fit about 8 / (T - 1) of whatever varies, luck and merit alike, all of it at T = 9.
 
     Args:
         returns: (T,).
         nodes: (T, 8) features of the nodes.
     """
-    known = nodes.astype(np.float64)
-    known = (known - known.mean(0)) / np.maximum(known.std(0), _LEAST_SPREAD)
-    centered = returns - returns.mean()
-    ridge = _RIDGE * len(returns) * np.eye(known.shape[1])
-    rest = centered - known @ np.linalg.solve(known.T @ known + ridge, known.T @ centered)
+    rest = returns - returns.mean()
+    if len(returns) >= _FEWEST:
+        known = nodes.astype(np.float64)
+        known = (known - known.mean(0)) / np.maximum(known.std(0), _LEAST_SPREAD)
+        ridge = _RIDGE * len(returns) * np.eye(known.shape[1])
+        rest = rest - known @ np.linalg.solve(known.T @ known + ridge, known.T @ rest)
     return rest / max(float(rest.std()), _LEAST_SPREAD)
 
 

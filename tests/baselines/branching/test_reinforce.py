@@ -55,6 +55,14 @@ def test_advantages_are_what_the_nodes_do_not_explain():
     assert np.corrcoef(found, luck)[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("count", [3, 9, 29])
+def test_few_decisions_are_only_centered(count):
+    rng = np.random.default_rng(0)
+    returns, nodes = rng.normal(size=count), rng.normal(size=(count, 8)).astype(np.float32)
+    expected = (returns - returns.mean()) / returns.std()
+    np.testing.assert_allclose(advantages(returns, nodes), expected)
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_equal_returns_of_equal_nodes_are_worth_nothing(count):
     found = advantages(np.full(count, -3.0), np.ones((count, 8), np.float32))
@@ -129,6 +137,7 @@ def test_a_limit_of_decisions_ends_searches():
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"max_gradient": 0.0}, "max_gradient"),
         ({"world_kwargs": {"observation": "graph"}}, "'candidates' only"),
+        ({"world_kwargs": {"candidate_features": "khalil"}}, "'gasse' only"),
         ({"world_kwargs": {"scores": "strong_branching"}}, "no scores"),
     ],
 )
