@@ -30,10 +30,12 @@ from rewardloom.envs.branching.observations import (
     node_features,
 )
 from rewardloom.envs.branching.records import Decision
-from rewardloom.errors import ConfigError, RunError
+from rewardloom.errors import ConfigError, RunError, unknown_name
 from rewardloom.rewards.numbers import check_integer, check_number
 
 __all__ = ["BranchingPolicy", "PpoAgent"]
+
+_OBSERVED = {"gasse": "candidates", "khalil": "khalil"}  # candidate_features -> observer's kind
 
 
 class _Scaled(nn.Module):
@@ -145,19 +147,28 @@ class PpoAgent:
     Args:
         width: Units of each layer.
         default_action: Whether SCIP's own rule is one of the actions.
+        candidate_features: "gasse" or "khalil", as the world had them.
 
     Attributes:
+        observation: "candidates" for features after Gasse et al., or "khalil".
         network: Extractor and heads, untrained until weights are loaded into it.
+
+    Raises:
+        ConfigError: Other features, or a width out of range.
     """
 
-    observation = "candidates"
-
-    def __init__(self, width: int = 64, default_action: bool = False):
+    def __init__(
+        self, width: int = 64, default_action: bool = False, candidate_features: str = "gasse"
+    ):
+        if candidate_features not in _OBSERVED:
+            raise ConfigError(unknown_name("candidate_features", candidate_features, _OBSERVED))
         self.settings: dict[str, Any] = {
             "width": check_integer("width", width),
             "default_action": bool(default_action),
+            "candidate_features": candidate_features,
         }
-        space = CandidateObservations(1).space
+        self.observation = _OBSERVED[candidate_features]
+        space = CandidateObservations(1, khalil=self.observation == "khalil").space
         heads = CandidateHeads(width, len(NODE_FEATURES), default_action=default_action)
         self.network = nn.ModuleDict({"features": CandidateFeatures(space, width), "heads": heads})
 
@@ -181,7 +192,8 @@ class PpoAgent:
             raise ConfigError(
                 f"{folder.path} learned a {type(policy).__name__}, no BranchingPolicy."
             )
-        agent = cls(policy.width, policy.default_action)
+        features = config.world_kwargs.get("candidate_features", "gasse")
+        agent = cls(policy.width, policy.default_action, features)
         agent.network["features"].load_state_dict(policy.features_extractor.state_dict())
         agent.network["heads"].load_state_dict(policy.mlp_extractor.state_dict())
         agent.network.eval()

@@ -8,10 +8,13 @@ from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 
 from rewardloom.baselines.branching.agents import load_agent, save_agent
+from rewardloom.baselines.branching.test_sets import read_test_set
 from rewardloom.baselines.policies.branching import BranchingPolicy, PpoAgent
 from rewardloom.baselines.training import TrainConfig, train
 from rewardloom.baselines.training.algorithms import defaults_for
-from rewardloom.envs.branching.observations import CandidateObservations
+from rewardloom.envs.branching.observations import CandidateObservations, observer
+from rewardloom.envs.branching.session import evaluate
+from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.errors import ConfigError
 
 COLUMNS = 9
@@ -161,6 +164,29 @@ def test_a_run_learns_and_its_agent_branches_as_its_policy_does(tmp_path, defaul
         if terminated or truncated:
             obs, _ = env.reset()
     env.close()
+
+
+def test_a_run_on_khalils_features_branches_by_them(tmp_path):
+    config = TrainConfig(
+        world="rewardloom:rewardloom/MilpBranchingMicro-v0",
+        world_kwargs={"candidate_features": "khalil"},
+        steps=128,
+        num_envs=2,
+        algo_kwargs={"n_steps": 32, "n_epochs": 1},
+        device="cpu",
+        eval_episodes=1,
+    )
+    train(config, tmp_path / "run", progress=False)
+    save_agent(load_agent(tmp_path / "run"), tmp_path / "agent")
+    agent = load_agent(tmp_path / "agent")
+    assert agent.observation == "khalil"
+    model = read_test_set("micro:tiny:1")[0].build()
+    observe = observer(agent.observation, model)
+    result = evaluate(agent.choose, model, SearchSettings(preset="light", seed=0), observe=observe)
+    assert result.solved
+    assert result.decisions > 0
+    with pytest.raises(ConfigError, match="Did you mean 'khalil'"):
+        PpoAgent(candidate_features="kahlil")
 
 
 def test_branching_learns_with_undiscounted_returns_in_large_units():
