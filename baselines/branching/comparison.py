@@ -178,8 +178,10 @@ def _show(
     rows = _by_set(trials)
     for title, summary in summaries.items():
         console.print(results_table(summary, title=title, reference=reference))
+        console.print()
         for note in notes(summary, rows[title]):
             console.print(note, style="dim", markup=False, highlight=False)
+        console.print()
 
 
 def _describe(policies: Sequence[Policy], settings: SearchSettings) -> dict[str, Any]:

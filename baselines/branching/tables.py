@@ -40,6 +40,7 @@ def results_table(summaries: Sequence[PolicySummary], *, title: str, reference: 
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
+        show_edge=False,
     )
     table.add_column("policy", overflow="fold", min_width=12)
     headings = ("nodes", f"× {reference}", "LP\niterations", seconds, "wins", "solved")

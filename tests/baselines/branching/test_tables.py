@@ -80,6 +80,27 @@ def test_what_was_left_to_scip_stands_in_table_notes_and_json():
     assert "SCIP's" not in shown(plain) + " ".join(notes(plain, [SOLVED]))
 
 
+def test_a_table_with_intervals_and_agents_fits_80_columns():
+    rows = [
+        dataclasses.replace(
+            SOLVED,
+            policy=policy,
+            agent=policy,
+            instance=str(i),
+            nodes=count,
+            policy_seconds=seconds,
+        )
+        for policy, seconds, counts in (
+            ("random", 0.0, (58, 1535)),
+            ("learned", 6.5e-5, (3, 96)),
+        )
+        for i, count in enumerate(counts)
+    ]
+    lines = shown(summarize(rows)).splitlines()
+    assert any(line.rstrip().endswith("solved") for line in lines)
+    assert sum(line.rstrip().endswith("100 %") for line in lines) == 2
+
+
 def test_unknown_intervals_and_searches_that_stopped_are_in_json():
     row = summary_json(summarize([SOLVED, GAVE_UP]))[1]
     assert (row["nodes"]["interval"], row["nodes"]["stopped"]) == ([None, None], 1)
