@@ -1,4 +1,4 @@
-"""OpenDRIVE documents: opening a file and reading typed attributes, with errors that name both.
+"""XML of maps and routes: typed attributes, with errors that name the file and the element.
 
 - `Document`: a parsed file; its readers raise `ConfigError` naming the file and the element.
 - `open_document`: a `.xodr` or `.xodr.xz` file as a `Document`.
@@ -23,33 +23,33 @@ SUFFIXES = (".xodr", ".xodr.xz")
 
 
 class Document:
-    """A parsed OpenDRIVE file.
+    """A parsed file.
 
     Attributes:
         name: What errors call the file.
-        root: Its `OpenDRIVE` element.
+        root: Its outermost element.
     """
 
-    def __init__(self, name: str, text: bytes | str) -> None:
+    def __init__(self, name: str, text: bytes | str, root: str = "OpenDRIVE") -> None:
         """Parse `text`.
 
         Raises:
-            ConfigError: It is no XML, or its outermost element is not `OpenDRIVE`.
+            ConfigError: It is no XML, or its outermost element is not `root`.
         """
         self.name = name
         try:
             self.root = ElementTree.fromstring(text)
         except (ElementTree.ParseError, ValueError) as error:
-            raise ConfigError(f"The map {name} is not well-formed XML: {error}.") from error
-        if self.root.tag != "OpenDRIVE":
+            raise ConfigError(f"The file {name} is not well-formed XML: {error}.") from error
+        if self.root.tag != root:
             raise ConfigError(
-                f"The map {name} is no OpenDRIVE file: its outermost element is "
-                f"<{self.root.tag}>, not <OpenDRIVE>."
+                f"The file {name} is of another kind: its outermost element is <{self.root.tag}>, "
+                f"not <{root}>."
             )
 
     def refuse(self, where: str, problem: str) -> NoReturn:
         """Raise the `ConfigError` for a problem of the element described by `where`."""
-        raise ConfigError(f"The map {self.name}: {where}: {problem}.")
+        raise ConfigError(f"The file {self.name}: {where}: {problem}.")
 
     def number(
         self, element: Element, name: str, where: str, default: float | None = None

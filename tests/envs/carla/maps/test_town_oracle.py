@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from rewardloom.envs.carla.maps import LaneGraph, LaneIndex, compile_map
+from rewardloom.envs.carla.maps import LaneGraph, LaneIndex, Router, compile_map, read_routes
 from rewardloom.envs.carla.maps.graph import MARKINGS, STOP_KINDS
 
 carla = pytest.importorskip("carla", reason="the extra `carla` is not installed")
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="REWARDLOOM_TEST_DATA names no folder with carla/, CARLA's towns",
 )
 
+ROUTES = DATA / "longest6_even.xml"
 TOWNS = ("Town01", "Town02", "Town06")
 POINTS = 10_000
 
@@ -172,3 +173,28 @@ def test_there_are_as_many_crosswalks(town):
     """CARLA closes each outline and moves it (it turns the lateral offset too): only counted."""
     theirs = len(town.oracle.get_crosswalks())
     assert town.graph.crosswalk_corners.shape[0] + town.graph.crosswalk_first.size - 1 == theirs
+
+
+TABLE = {0: 1162, 2: 896, 4: 949, 6: 996, 8: 834, 10: 975, 30: 2566, 32: 2929, 34: 1463}
+"""Points of longest6's routes as CARLA's planner traces them, one per metre of each piece."""
+
+
+def test_routes_are_those_of_carlas_planner(town):
+    """The planner drops what is left of a metre at the end of each piece, so it counts less.
+
+    (Route 6 has 996 points, and the straight lines between its key points are 1010 m long.)
+    """
+    router = Router(town.graph)
+    cloud = np.array([place(waypoint) for waypoint in town.oracle.generate_waypoints(0.1)])
+    tree = spatial.cKDTree(cloud)
+    tasks = [task for task in read_routes(ROUTES) if task.town == town.oracle.name]
+    assert len(tasks) == 3
+    for task in tasks:
+        path = router.through(task.key_points[:, :2])
+        straight = np.linalg.norm(np.diff(task.key_points, axis=0), axis=1).sum()
+        assert max(straight - 3 * len(task.key_points), TABLE[task.id]) < path.length
+        assert path.length < 1.055 * TABLE[task.id]
+        passed, _ = spatial.cKDTree(path.xy).query(task.key_points[:, :2])
+        assert passed.max() < 2
+        off_lane, _ = tree.query(path.xy)
+        assert np.mean(off_lane < 0.1) > (0.9 if town.oracle.name == "Town06" else 0.999)
