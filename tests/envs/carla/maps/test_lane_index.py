@@ -88,6 +88,23 @@ def test_values_between_points_are_interpolated():
         np.testing.assert_allclose(values[0], (column[0] + column[1]) / 2)
 
 
+def test_directions_are_told_across_the_seam_of_angles():
+    """The lane turns from -pi + 0.5 over pi; half way along its first segment it is -pi + 0.25."""
+    line = road(
+        1,
+        section("", lane(-1, 0.0)),
+        length=10.0,
+        at=(0.0, 0.0, math.pi - 0.5),
+        shape='<arc curvature="0.1"/>',
+    )
+    graph = compiled(line, spacing=5.0)
+    middle = [[(graph.x[0] + graph.x[1]) / 2, (graph.y[0] + graph.y[1]) / 2]]
+    index = LaneIndex(graph)
+    np.testing.assert_allclose(index.nearest(middle).yaw, -math.pi + 0.25, atol=1e-6)
+    _, error = index.lane_frame(middle, [math.pi - 0.25])
+    np.testing.assert_allclose(error, -0.5, atol=1e-6)
+
+
 def test_junctions_are_told():
     index = LaneIndex(compiled(*crossing()))
     assert index.is_junction([[19.0, 1.0], [21.0, 1.0], [29.0, -3.0], [31.0, 0.5]]).tolist() == [

@@ -92,6 +92,12 @@ def test_a_lane_change_near_its_end_is_moved_to_where_it_is_allowed(parallel):
     assert path.y[path.x > 80].min() == pytest.approx(4.5)
 
 
+def test_past_where_a_change_was_allowed_it_is_made_late(parallel):
+    path = Router(parallel).through([[80.0, 1.5], [100.0, 4.5]])
+    np.testing.assert_allclose(path.y[[0, -1]], [1.5, 4.5])
+    assert path.length < 21
+
+
 def test_a_change_that_no_marking_allows_is_no_way(parallel):
     with pytest.raises(ConfigError, match=r"No way leads from key point 0 .* to key point 1"):
         Router(parallel).through([[0.0, 4.5], [100.0, 1.5]])
