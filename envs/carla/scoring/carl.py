@@ -90,10 +90,10 @@ class CarlReward:
     def __init__(
         self,
         worlds: int,
-        variant: CarlVariant = CARL,
+        variant: CarlVariant,
         *,
-        period: float = 0.1,
-        terminal_hint: float = 1.0,
+        period: float,
+        terminal_hint: float,
     ) -> None:
         self._hint = terminal_hint
         self.time_to_collision = TimeToCollision(worlds)

@@ -193,7 +193,9 @@ def test_ttc_tests_static_obstacles_beside_others(present, factor):
 
 
 def test_ttc_ignores_rows_that_stand_for_nothing():
-    assert parts_of(begun(), before(5.0, mask=False))["ttc"] == 1.0
+    places = {"position": [[5.0, 0.0], [500.0, 0.0]], "mask": [False, True]}
+    state = changed(quiet_state(actors=2), ego={"velocity": [10.0, 0.0]}, actors=places)
+    assert parts_of(begun(), state)["ttc"] == 1.0
 
 
 @pytest.mark.parametrize(("y", "factor"), [(1.9, 0.5), (2.1, 1.0)])
@@ -209,6 +211,13 @@ def test_ttc_turns_the_boxes(y, factor):
         0.0, y, velocity=np.array([1.0, 1.0]) * 1e-9, yaw=45 * DEG, extent=[2.5, 1.0], speed=0.2
     )
     assert parts_of(begun(), beside)["ttc"] == factor
+
+
+@pytest.mark.parametrize(("x", "factor"), [(3.95, 0.5), (4.15, 1.0)])
+def test_ttc_stops_at_the_front_bumper(x, factor):
+    """A corner of a square points at it, 2.5 + 1.414 m away; the ego comes 0.18 m nearer."""
+    square = before(x, 0.0, 0.2, yaw=45 * DEG, extent=[1.0, 1.0])
+    assert parts_of(begun(), square)["ttc"] == factor
 
 
 def test_ttc_moves_others_along_their_heading_and_not_their_velocity():
@@ -254,6 +263,15 @@ def test_comfort_takes_half_when_all_six_are_violated():
         ego = {"acceleration": [step**3 * 1.0, step**3 * 1.0], "yaw": step**2 * 0.5}
         factor = parts_of(referee, changed(quiet_state(), ego=ego))["comfort"]
     assert factor == pytest.approx(0.5)
+
+
+def test_comfort_is_a_factor_of_the_reward():
+    referee = begun()
+    harsh = {"acceleration": [10.1, 9.1]}
+    for _ in range(8):
+        referee.step(changed(quiet_state(), ego=harsh))
+    judged = referee.step(changed(quiet_state(), ego={**harsh, **at(1.5)}))
+    assert judged.reward[0] == pytest.approx(1.0 - 2 / 12)
 
 
 # lane
