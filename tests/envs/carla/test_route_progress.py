@@ -82,6 +82,15 @@ def test_the_window_starts_at_the_current_point():
     assert follow(bend, [(2.5, 0)]) == [pytest.approx(66.67)]
 
 
+def test_beyond_the_last_point_nothing_more_is_passed():
+    assert follow(straight_route(2), [(1.5, 0), (2.5, 0), (9.0, 0), (9.5, 0)]) == [
+        50,
+        100,
+        100,
+        100,
+    ]
+
+
 def test_completion_never_falls():
     assert follow(straight_route(100), [(2.5, 0), (0.5, 0), (-9, 0), (2.9, 0)]) == [2, 2, 2, 2]
 
