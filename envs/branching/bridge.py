@@ -262,15 +262,18 @@ class Search:
         """Ask at the focus node and branch; called by SCIP in its thread."""
         self.clock.pause()
         try:
-            choice, variables = self._ask()
+            choice, decision = self._ask()
         finally:
             self.clock.resume()
         if self._stop is not None:
             self._model.interruptSolve()
             return PY_SCIP_RESULT.DIDNOTRUN
-        if choice is None:
+        if choice is None or decision is None:
             return PY_SCIP_RESULT.DIDNOTRUN
-        self._model.branchVar(variables[choice])
+        variable = decision.variables[choice]
+        self._model.branchVar(variable)
+        name, value = variable.name.removeprefix("t_"), float(decision.values[choice])
+        self.recorder.branch(decision.node, name, value)
         return PY_SCIP_RESULT.BRANCHED
 
     def fail(self, error: BaseException) -> None:
@@ -279,22 +282,23 @@ class Search:
         self._stop = self._stop or "userinterrupt"
         self._model.interruptSolve()
 
-    def _ask(self) -> tuple[int | None, tuple[Any, ...]]:
+    def _ask(self) -> tuple[int | None, Decision | None]:
         if self._stop is None:
             self._stop = self._limit_reached()
         if self._stop is not None:
-            return None, ()
+            return None, None
         if self._scale is None:
             self._scale = Scale.of(self._model)
+        self.recorder.reach(self._model.getCurrentNode())
         observation = None if self._observe is None else self._observe(self._model)
         decision = read_decision(self._model, self._scale, self.clock.total(), observation)
         if self._stop is not None:
-            return None, ()
+            return None, None
         self.decisions += 1
         if self._policy is None:
             self._questions.put(decision)
-            return self._answers.get(), decision.variables
-        return check_choice(self._policy(decision), decision), decision.variables
+            return self._answers.get(), decision
+        return check_choice(self._policy(decision), decision), decision
 
     def _limit_reached(self) -> str | None:
         if self.decisions == self._settings.decision_limit:

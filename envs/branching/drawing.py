@@ -59,8 +59,10 @@ def draw_tree(
     """Draw a search tree: depth downwards, lower bounds as colors, outcomes as marks.
 
     Nodes are labeled, where there is room, with the variable that was branched on; the branch with
-    the lowered upper bound is on the left. Children that SCIP has not processed are hollow; they
-    are open during a search and discarded after it. Equal arguments give equal arrays.
+    the lowered upper bound is on the left. "Y 3|4" has Y <= 3 there and Y >= 4 on the right; the
+    two bounds are left out for variables that were only branched into 0 and 1. Children that SCIP
+    has not processed are hollow; they are open during a search and discarded after it. Equal
+    arguments give equal arrays.
 
     Args:
         table: The processed nodes.
@@ -80,7 +82,7 @@ def draw_tree(
     marks = _load_marks()
     canvas = marks.Canvas(*_checked(size, scale), scale)
     _draw_heading(canvas, heading or "Search tree")
-    canvas.text(16, 38, counts_line(table), color=marks.MUTED)
+    canvas.text(16, 38, counts_line(table, current), color=marks.MUTED)
     if current is not None:
         canvas.text(16, 56, waiting_line(current), color=marks.MUTED)
     low, high, clipped = _color_range(layout)
@@ -257,29 +259,39 @@ def _draw_labels(
     canvas: Any, marks: ModuleType, layout: TreeLayout, at: Points, row: float, style: Any
 ) -> None:
     """Write the branching variable between the two edges below a node, where it fits."""
-    first, last, variable = _children(layout, at)
-    candidates = np.flatnonzero((variable >= 0) & (last > first))
+    first, last = _children(layout, at)
+    candidates = np.flatnonzero((layout.branching >= 0) & (last > first))
     candidates = candidates[np.argsort(first[candidates] - last[candidates], kind="stable")]
+    general = set(layout.branching[np.isfinite(layout.split) & (layout.split != 0)].tolist())
     for parent in candidates[:_MOST_LABELS].tolist():
-        name = _short(layout.names[int(variable[parent])], _LETTERS_OF_LABEL)
         spread = last[parent] - first[parent]
-        above = (marks.text_width(name, style.label) + 4) / spread * row
-        above = max(above, style.mark / 2 + 4)
-        if above + style.label <= row - 1:
-            x, y = (first[parent] + last[parent]) / 2, at[parent, 1] + above + style.label / 2
-            canvas.text(x, y, name, size=style.label, ha="center", zorder=9)
+        for label in _labels(layout, parent, general):
+            above = (marks.text_width(label, style.label) + 4) / spread * row
+            above = max(above, style.mark / 2 + 4)
+            if above + style.label <= row - 1:
+                x, y = (first[parent] + last[parent]) / 2, at[parent, 1] + above + style.label / 2
+                canvas.text(x, y, label, size=style.label, ha="center", zorder=9)
+                break
 
 
-def _children(layout: TreeLayout, at: Points) -> tuple[Points, Points, npt.NDArray[np.int64]]:
-    """Return x of each node's first and last child, and the variable it was branched on, or -1."""
+def _labels(layout: TreeLayout, parent: int, general: set[int]) -> list[str]:
+    """Return what may stand below a node, the best first: with the bounds if not 0 and 1."""
+    variable = int(layout.branching[parent])
+    name = _short(layout.names[variable], _LETTERS_OF_LABEL)
+    if variable not in general:
+        return [name]
+    split = layout.split[parent]
+    return [f"{name} {split:.15g}|{split + 1:.15g}", name]
+
+
+def _children(layout: TreeLayout, at: Points) -> tuple[Points, Points]:
+    """Return x of each node's first and last child."""
     below = np.flatnonzero(layout.parent_row >= 0)
     above = layout.parent_row[below]
     first, last = np.full(len(at), np.inf), np.full(len(at), -np.inf)
-    variable = np.full(len(at), -1)
     np.minimum.at(first, above, at[below, 0])
     np.maximum.at(last, above, at[below, 0])
-    np.maximum.at(variable, above, layout.variable[below])
-    return first, last, variable
+    return first, last
 
 
 def _short(name: str, most: int) -> str:

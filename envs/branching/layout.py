@@ -40,8 +40,9 @@ class TreeLayout:
         parent_row: Row of the parent, int64; -1 for the root.
         side: As in `TreeTable`, int64.
         kind: `BRANCHED`, `FEASIBLE`, `CUT_OFF`, `WAITING` or `UNPROCESSED`, int64.
-        variable: Index in `names` of the variable whose branching made the node, int64; -1 if
-            that is not known.
+        branching: Index in `names` of the variable on which the node itself was branched, int64;
+            -1 if it was not or that is not known.
+        split: As in `TreeTable`, float64.
         lower_bound: As minimization, float64; NaN for a child without a row.
         names: Names of the variables.
         leaves: Number of columns.
@@ -53,7 +54,8 @@ class TreeLayout:
     parent_row: Integers
     side: Integers
     kind: Integers
-    variable: Integers
+    branching: Integers
+    split: npt.NDArray[np.float64]
     lower_bound: npt.NDArray[np.float64]
     names: tuple[str, ...]
     leaves: int
@@ -106,7 +108,8 @@ def _with_waiting(
         "depth": table.depth.astype(np.int64),
         "side": table.side.astype(np.int64),
         "kind": table.outcome.astype(np.int64),
-        "variable": table.variable.astype(np.int64),
+        "branching": table.branching.astype(np.int64),
+        "split": table.split.astype(np.float64),
         "lower_bound": table.lower_bound.astype(np.float64),
     }
     if current is None:
@@ -126,21 +129,17 @@ def _with_waiting(
         "depth": current.depth,
         "side": current.side,
         "kind": WAITING,
-        "variable": -1,
+        "branching": -1,
+        "split": np.nan,
         "lower_bound": current.lower_bound,
     }
     return {name: np.append(nodes[name], row[name]) for name in nodes}, len(table)
 
 
 def _with_unprocessed(nodes: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Add a child on every side of a branched node that has none, and share variables' names.
-
-    A branching on a variable gives all children the same one, so that a sibling's is theirs.
-    """
+    """Add a child on every side of a branched node that has none."""
     parent_row, side, kind = nodes["parent_row"], nodes["side"], nodes["kind"]
     below = np.flatnonzero(parent_row >= 0)
-    variable_below = np.full(len(kind), -1)
-    np.maximum.at(variable_below, parent_row[below], nodes["variable"][below])
     other = np.zeros(len(kind), dtype=bool)
     other[parent_row[below[side[below] == 0]]] = True
     added = []
@@ -155,14 +154,11 @@ def _with_unprocessed(nodes: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArr
         "depth": nodes["depth"][parents] + 1,
         "side": ways,
         "kind": np.full(len(parents), UNPROCESSED),
-        "variable": np.full(len(parents), -1),
+        "branching": np.full(len(parents), -1),
+        "split": np.full(len(parents), np.nan),
         "lower_bound": np.full(len(parents), np.nan),
     }
-    whole = {name: np.concatenate([nodes[name], fresh[name]]) for name in nodes}
-    above = whole["parent_row"]
-    shared = np.where(above >= 0, variable_below[above], -1)
-    whole["variable"] = np.where(whole["side"] == 0, whole["variable"], shared)
-    return whole
+    return {name: np.concatenate([nodes[name], fresh[name]]) for name in nodes}
 
 
 def _leaf_counts(parent_row: Integers, levels: list[Integers]) -> Integers:

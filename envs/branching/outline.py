@@ -22,7 +22,7 @@ _WORDS = {
     WAITING: "waiting",
     UNPROCESSED: "not processed",
 }
-_SIDES = {-1: "<=", 1: ">=", 0: ""}
+_SIDES = {-1: "<=", 1: ">="}
 _LAST = 8
 _PATH = 12
 
@@ -32,12 +32,23 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def counts_line(table: TreeTable) -> str:
-    """Return how many nodes there are, of each outcome, and how deep."""
+def counts_line(table: TreeTable, current: Decision | None = None) -> str:
+    """Return how many nodes there are, of each outcome, and how deep.
+
+    Args:
+        table: The nodes that are done.
+        current: The decision that waits; its node is counted apart, so that both together are
+            `current.nodes`.
+    """
     counts = np.bincount(table.outcome, minlength=3)
     parts = ", ".join(f"{counts[outcome]} {_WORDS[outcome]}" for outcome in range(3))
     deepest = int(table.depth.max(initial=0))
-    return f"{len(table)} node{'' if len(table) == 1 else 's'}: {parts}; deepest {deepest}"
+    nodes = f"{len(table)} node{'' if len(table) == 1 else 's'}"
+    if current is None:
+        return f"{nodes}: {parts}; deepest {deepest}"
+    if not len(table):
+        return f"{nodes} done, 1 waiting"
+    return f"{nodes} done ({parts}), 1 waiting; deepest {deepest}"
 
 
 def waiting_line(current: Decision) -> str:
@@ -65,7 +76,7 @@ def tree_text(table: TreeTable, *, current: Decision | None = None, heading: str
     """
     layout = lay_out(table, current)
     lines = [heading] if heading else []
-    lines += [counts_line(table), _bounds_line(table, current)]
+    lines += [counts_line(table, current), _bounds_line(table, current)]
     if current is not None:
         lines += ["", f"{waiting_line(current)}; the path:"]
         lines += _rows(layout, table, current, layout.path(layout.waiting), most=_PATH)
@@ -96,9 +107,18 @@ def _rows(
 
 def _row(layout: TreeLayout, table: TreeTable, current: Decision | None, row: int) -> str:
     node = int(table.node[row]) if row < len(table) or current is None else current.node
-    variable = int(layout.variable[row])
-    name = layout.names[variable] if variable >= 0 else "?" if layout.side[row] else "-"
-    branching = f"{name} {_SIDES[int(layout.side[row])]}".rstrip()
+    branching = _branching(layout, row)
     depth, bound = int(layout.depth[row]), number(float(layout.lower_bound[row]))
     outcome = _WORDS[int(layout.kind[row])]
     return f"{node:>8} {depth:>6}  {branching:<16} {bound:>12}  {outcome}"
+
+
+def _branching(layout: TreeLayout, row: int) -> str:
+    """Return the bound that made a node; "-" without one, "?" where the variable is unknown."""
+    side, parent = int(layout.side[row]), int(layout.parent_row[row])
+    if not side:
+        return "-"
+    variable = int(layout.branching[parent])
+    if variable < 0:
+        return f"? {_SIDES[side]}"
+    return f"{layout.names[variable]} {_SIDES[side]} {layout.split[parent] + (side > 0):.15g}"

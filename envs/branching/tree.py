@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ _ROW = np.dtype(
         ("side", np.int8),
         ("outcome", np.int8),
         ("variable", np.int32),
+        ("branching", np.int32),
+        ("split", np.float64),
         ("lower_bound", np.float64),
     ]
 )
@@ -56,6 +59,11 @@ class TreeTable:
             lower bound, 0 for the root and for branchings that are not on one variable; int8.
         outcome: `BRANCHED`, `FEASIBLE` or `CUT_OFF`, int8.
         variable: Index in `names` of the variable whose branching made the node, int32; -1 if none.
+        branching: Index in `names` of the variable on which the node itself was branched, int32; -1
+            where it was not branched on one variable, or by SCIP's own rule and no child of it has
+            been reached.
+        split: The children of the node have that variable <= split and >= split + 1, float64; NaN
+            where `branching` is -1.
         lower_bound: Lower bound of the node when it was done with, in the sense of minimization
             (a maximization problem's sign is turned); inf for an infeasible node.
         subtree_size: Processed nodes in the subtree below and with the node, int64.
@@ -69,6 +77,8 @@ class TreeTable:
     side: npt.NDArray[np.int8]
     outcome: npt.NDArray[np.int8]
     variable: npt.NDArray[np.int32]
+    branching: npt.NDArray[np.int32]
+    split: npt.NDArray[np.float64]
     lower_bound: npt.NDArray[np.float64]
     subtree_size: npt.NDArray[np.int64]
     names: tuple[str, ...]
@@ -91,6 +101,7 @@ class TreeRecorder(Eventhdlr):
         self._count = 0
         self._row_of: dict[int, int] = {}
         self._names: dict[str, int] = {}
+        self._chosen = (0, -1, math.nan)
 
     def eventinit(self) -> None:
         """Ask SCIP for the three events that end a node."""
@@ -104,19 +115,48 @@ class TreeRecorder(Eventhdlr):
         except BaseException as error:
             self._on_error(error)
 
+    def branch(self, node: int, variable: str, value: float) -> None:
+        """Keep what the focus node is being branched on; its row comes when SCIP has done so.
+
+        Args:
+            node: Its number.
+            variable: Name of the variable.
+            value: The variable's value in the LP solution.
+        """
+        self._chosen = (node, self._index(variable), float(math.floor(value)))
+
+    def reach(self, node: Any) -> None:
+        """Read off a node, before it has a row, what its parent was branched on."""
+        self._tell_parent(node, *branching_of(node))
+
+    def _tell_parent(self, node: Any, name: str | None, side: int, bound: float) -> None:
+        above = None if name is None else self._row_of.get(node.getParent().getNumber())
+        if name is not None and above is not None:
+            row = self._rows[above]
+            row["branching"] = self._index(name)
+            row["split"] = bound - (side > 0)
+
+    def _index(self, variable: str) -> int:
+        return self._names.setdefault(variable, len(self._names))
+
     def _record(self, node: Any, outcome: int) -> None:
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         number, parent = node.getNumber(), node.getParent()
-        name, side = branching_of(node)
-        variable = -1 if name is None else self._names.setdefault(name, len(self._names))
+        name, side, bound = branching_of(node)
+        self._tell_parent(node, name, side, bound)
+        chosen, branching, split = self._chosen
+        if number != chosen or outcome != BRANCHED:
+            branching, split = -1, math.nan
         self._rows[self._count] = (
             number,
             0 if parent is None else parent.getNumber(),
             node.getDepth(),
             side,
             outcome,
-            variable,
+            -1 if name is None else self._index(name),
+            branching,
+            split,
             node.getLowerbound(),
         )
         self._row_of[number] = self._count
@@ -154,19 +194,22 @@ class TreeRecorder(Eventhdlr):
             side=rows["side"],
             outcome=rows["outcome"],
             variable=rows["variable"],
+            branching=rows["branching"],
+            split=rows["split"],
             lower_bound=np.where(bounds >= _INFINITY, np.inf, scale * bounds + offset),
             subtree_size=_subtree_sizes(parent_row, rows["depth"]),
             names=tuple(self._names),
         )
 
 
-def branching_of(node: Any) -> tuple[str | None, int]:
-    """Return the name of the variable whose branching made `node`, and the side (-1, 0, +1)."""
+def branching_of(node: Any) -> tuple[str | None, int, float]:
+    """Return what made `node`: the variable's name, the side (-1, 0, +1) and its new bound."""
     branchings = node.getParentBranchings()
     if branchings is None:
-        return None, 0
-    variables, _, kinds = branchings
-    return variables[0].name.removeprefix("t_"), -1 if kinds[0] == _UPPER_BOUND else 1
+        return None, 0, math.nan
+    variables, bounds, kinds = branchings
+    side = -1 if kinds[0] == _UPPER_BOUND else 1
+    return variables[0].name.removeprefix("t_"), side, bounds[0]
 
 
 def _subtree_sizes(

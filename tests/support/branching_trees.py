@@ -6,10 +6,16 @@ from rewardloom.envs.branching.records import Decision
 from rewardloom.envs.branching.tree import BRANCHED, CUT_OFF, FEASIBLE, TreeTable
 
 
-def table(rows):
-    """Return a table of rows (node, parent, side, outcome, name or None, lower bound)."""
+def table(rows, branched=None):
+    """Return a table of rows (node, parent, side, outcome, name or None, lower bound).
+
+    `branched` has {node: (variable, split)}; what it does not name, the name of a node's last child
+    tells, split at 0.
+    """
+    branched = {row[1]: (row[4], 0) for row in rows if row[4]} | (branched or {})
     row_of = {row[0]: index for index, row in enumerate(rows)}
-    names = list(dict.fromkeys(row[4] for row in rows if row[4]))
+    names = list(dict.fromkeys(name for name, _ in branched.values()))
+    ways = [branched.get(row[0], (None, np.nan)) for row in rows]
     parent_row = [row_of.get(row[1], -1) for row in rows]
     depth, size = [], [1] * len(rows)
     for above in parent_row:
@@ -24,6 +30,8 @@ def table(rows):
         side=np.array([row[2] for row in rows], np.int8),
         outcome=np.array([row[3] for row in rows], np.int8),
         variable=np.array([names.index(r[4]) if r[4] else -1 for r in rows], np.int32),
+        branching=np.array([names.index(name) if name else -1 for name, _ in ways], np.int32),
+        split=np.array([split for _, split in ways], np.float64),
         lower_bound=np.array([row[5] for row in rows], np.float64),
         subtree_size=np.array(size, np.int64),
         names=tuple(names),

@@ -51,6 +51,8 @@ def tree_table(node, parent):
         side=np.zeros(count, np.int8),
         outcome=np.zeros(count, np.int8),
         variable=np.zeros(count, np.int32),
+        branching=np.zeros(count, np.int32),
+        split=np.zeros(count),
         lower_bound=np.zeros(count),
         subtree_size=np.ones(count, np.int64),
         names=("x",),

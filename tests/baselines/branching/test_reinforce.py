@@ -32,6 +32,8 @@ def tree():
         side=np.array([0, 1, -1, 1, -1], np.int8),
         outcome=np.array([0, 0, 1, 2, 2], np.int8),
         variable=np.array([-1, 0, 0, 1, 1], np.int32),
+        branching=np.array([0, 1, -1, -1, -1], np.int32),
+        split=np.array([0, 0, np.nan, np.nan, np.nan]),
         lower_bound=np.zeros(5),
         subtree_size=np.array([5, 3, 1, 1, 1]),
         names=("x", "y"),

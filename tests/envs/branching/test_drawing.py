@@ -231,9 +231,9 @@ def test_text_of_a_finished_tree_by_hand():
         "last nodes:",
         "    node  depth  branching               bound  outcome",
         "       1      0  -                           5  branched",
-        "       3      1  cost >=                     6  branched",
-        "       4      2  b <=                     7.25  feasible",
-        "       2      1  cost <=                   inf  cut off",
+        "       3      1  cost >= 1                   6  branched",
+        "       4      2  b <= 0                   7.25  feasible",
+        "       2      1  cost <= 0                 inf  cut off",
     ]
 
 
@@ -241,21 +241,21 @@ def test_text_of_a_waiting_search_by_hand():
     waiting = decision(node=5, parent=3, depth=2, side=1, lower_bound=6.5, candidates=1)
     lines = tree_text(table(SMALL), current=waiting).splitlines()
     assert lines[:8] == [
-        "4 nodes: 2 branched, 1 feasible, 1 cut off; deepest 2",
+        "4 nodes done (2 branched, 1 feasible, 1 cut off), 1 waiting; deepest 2",
         "dual bound 6.5, primal inf",
         "",
         "node 5 waits at depth 2, 1 candidate, lower bound 6.5; the path:",
         "    node  depth  branching               bound  outcome",
         "       1      0  -                           5  branched",
-        "       3      1  cost >=                     6  branched",
-        "       5      2  b >=                      6.5  waiting",
+        "       3      1  cost >= 1                   6  branched",
+        "       5      2  b >= 1                    6.5  waiting",
     ]
 
 
 def test_text_before_the_first_node_is_processed():
     waiting = decision(node=1, parent=0, depth=0, side=0, lower_bound=2.0)
     lines = tree_text(table([]), current=waiting).splitlines()
-    assert lines[0] == "0 nodes: 0 branched, 0 feasible, 0 cut off; deepest 0"
+    assert lines[0] == "0 nodes done, 1 waiting"
     assert lines[-1].split() == ["1", "0", "-", "2", "waiting"]
 
 
@@ -268,5 +268,22 @@ def test_text_leaves_the_middle_of_a_long_path_out():
     assert len(path) == 14
     assert [line.split()[0] for line in path[1:]] == ["1", "2", "...", *map(str, range(21, 31))]
     assert path[3].split() == ["...", "18", "more"]
-    assert path[-1].split()[2:4] == ["?", "<="]  # no sibling tells its variable
+    assert path[-1].split()[2:4] == ["?", "<="]  # nothing tells its variable
     assert [line.split()[0] for line in lines[-8:]] == [str(node) for node in range(22, 30)]
+
+
+def test_a_branching_without_a_processed_child_is_named_in_text_and_picture():
+    waiting = decision(node=2, parent=1, depth=1, side=1, lower_bound=6.0)
+    known, other, unknown = (table([ROOT], how) for how in ({1: ("Y", 3)}, {1: ("Z", 3)}, None))
+    assert "2      1  Y >= 4" in tree_text(known, current=waiting)
+    assert "2      1  ? >=  " in tree_text(unknown, current=waiting)
+    images = [draw_tree(tree, current=waiting) for tree in (known, other, unknown)]
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+
+
+def test_bounds_of_a_branching_are_drawn_unless_they_are_0_and_1():
+    binary, three, four = (draw_tree(table([ROOT], {1: ("Y", split)})) for split in (0, 3, 4))
+    for image in (three, four):
+        assert (image[110:170] < 90).all(axis=-1).sum() > (binary[110:170] < 90).all(axis=-1).sum()
+    assert not np.array_equal(three, four)

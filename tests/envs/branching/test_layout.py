@@ -32,7 +32,7 @@ def test_a_tree_worked_by_hand():
     assert layout.kind.tolist() == [BRANCHED, BRANCHED, FEASIBLE, CUT_OFF, UNPROCESSED]
     assert layout.parent_row.tolist() == [-1, 0, 1, 0, 1]
     assert layout.side.tolist() == [0, 1, -1, -1, 1]
-    assert [layout.names[v] if v >= 0 else "" for v in layout.variable] == ["", "a", "b", "a", "b"]
+    assert [layout.names[v] if v >= 0 else "" for v in layout.branching] == ["a", "b", "", "", ""]
     assert np.isnan(layout.lower_bound[4])
     assert (layout.leaves, layout.waiting) == (3, -1)
     assert layout.path(2) == [0, 1, 2]
@@ -45,7 +45,7 @@ def test_the_waiting_node_takes_the_place_of_the_child_that_has_no_row():
     assert layout.kind.tolist() == [BRANCHED, CUT_OFF, WAITING]
     assert layout.x.tolist() == [0.5, 0.0, 1.0]
     assert layout.lower_bound[2] == 6.5
-    assert layout.names[layout.variable[2]] == "a"  # its sibling's
+    assert layout.branching.tolist() == [0, -1, -1]
     assert layout.path(layout.waiting) == [0, 2]
 
 
@@ -71,7 +71,7 @@ def test_children_of_a_branching_that_is_not_on_one_variable_keep_their_order():
     rows += [(node, 1, 0, CUT_OFF, None, np.inf) for node in (2, 3, 4)]
     layout = lay_out(table(rows))
     assert layout.x.tolist() == [1.0, 0.0, 1.0, 2.0]
-    assert (layout.variable == -1).all()
+    assert (layout.branching == -1).all()
 
 
 def test_a_decision_of_another_search_is_refused():

@@ -6,6 +6,7 @@ from gymnasium.error import ResetNeeded
 from milp_models import knapsack, mixed, most_infeasible, set_cover
 from pyscipopt import Model
 
+from rewardloom.envs.branching import tree as tree_module
 from rewardloom.envs.branching.session import BranchingSession, evaluate
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.envs.branching.tree import BRANCHED, CUT_OFF, FEASIBLE
@@ -91,6 +92,53 @@ def test_children_share_the_variable_their_parent_was_branched_on():
     assert len(tree) > 64  # the arrays have grown
     for parent, variable in zip(tree.parent[1:], tree.variable[1:], strict=True):
         assert tree.names[variable] == branched[int(parent)]
+
+
+def test_a_branching_is_known_while_its_first_child_waits():
+    with BranchingSession(two_variables(1), SearchSettings(preset="pure")) as session:
+        assert session.start() is not None
+        child = session.branch(0)  # y = 1/2
+        assert child is not None
+        tree = session.tree
+        row = tree.node.tolist().index(1)
+        assert (tree.names[tree.branching[row]], tree.split[row]) == ("y", 0.0)
+        assert tree.branching.tolist().count(-1) == len(tree) - 1
+
+
+def test_a_branching_by_scips_rule_is_known_once_a_child_is_reached():
+    settings = SearchSettings(preset="light", seed=5, node_selection="dfs")
+    with BranchingSession(knapsack(1), settings) as session:
+        decision = session.start()
+        while decision is not None and decision.depth < 3:
+            decision = session.default()
+        assert decision is not None
+        tree = session.tree
+        above = tree.node == decision.parent
+        assert (tree.branching[above] >= 0).all()
+        assert np.isfinite(tree.split[above]).all()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("build", [lambda: two_variables(1), lambda: mixed(3)])
+def test_splits_are_the_bounds_that_scip_gave_the_children(build, asked, monkeypatch):
+    bounds = {}
+    read = tree_module.branching_of
+
+    def branching_of(node):
+        name, side, bound = read(node)
+        bounds[node.getNumber()] = (name, side, bound)
+        return name, side, bound
+
+    monkeypatch.setattr(tree_module, "branching_of", branching_of)
+    if asked:  # what the rule that asks has noted, not what the children tell
+        monkeypatch.setattr(tree_module.TreeRecorder, "_tell_parent", lambda *_: None)
+    tree = evaluate(lambda _: 0 if asked else None, build(), LIGHT).tree
+    assert len(tree) > 2
+    for row in range(1, len(tree)):
+        name, side, bound = bounds[int(tree.node[row])]
+        above = tree.parent_row[row]
+        assert tree.names[tree.branching[above]] == name
+        assert tree.split[above] + (side > 0) == bound
 
 
 def test_the_side_is_the_direction_of_the_branching():
