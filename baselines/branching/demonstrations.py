@@ -21,7 +21,7 @@ from rewardloom.envs.branching.observations import node_features
 from rewardloom.envs.branching.records import Decision
 from rewardloom.envs.branching.session import evaluate
 from rewardloom.envs.branching.settings import SearchSettings
-from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
+from rewardloom.envs.branching.sources import make_source
 from rewardloom.errors import ConfigError, refuse_unknown
 
 __all__ = ["Collector", "Demonstrations"]
@@ -96,7 +96,8 @@ class Collector:
         expert_share: float,
     ):
         refuse_unknown(world_kwargs, [*_SOURCE, *_SEARCH], kind="argument", where="in world_kwargs")
-        self._source = _make_source({**_SOURCE, **world_kwargs})
+        chosen = {**_SOURCE, **world_kwargs}
+        self._source = make_source(**{name: chosen[name] for name in _SOURCE})
         self._settings = _make_settings({**_SEARCH, **world_kwargs})
         self._rng = rng
         self._share = expert_share
@@ -142,12 +143,6 @@ class Collector:
 
         settings = dataclasses.replace(self._settings, seed=seed)
         return evaluate(decide, model, settings).decisions > 0
-
-
-def _make_source(arguments: Mapping[str, Any]) -> Source:
-    if arguments["instances"] is not None:
-        return FileSource(arguments["instances"])
-    return FamilySource(arguments["family"], arguments["size"], arguments["generator"] or {})
 
 
 def _make_settings(arguments: Mapping[str, Any]) -> SearchSettings:

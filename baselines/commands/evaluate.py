@@ -90,6 +90,12 @@ def run(args: argparse.Namespace) -> int:
             "Give one RUN, the folder of a training run; or policies that branch and --instances, "
             f"for example: {_EXAMPLE}"
         )
+    if (Path(args.run[0]) / "agent.json").is_file():
+        raise ConfigError(
+            f"{args.run[0]} holds an agent of `rewardloom branching`, scored on instances: "
+            f"rewardloom evaluate {args.run[0]} --instances SET (FAMILY:SIZE:COUNT, a folder or a "
+            "file)."
+        )
     _fill(args, _OF_RUNS)
     return _evaluate_run(args)
 

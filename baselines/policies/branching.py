@@ -67,6 +67,7 @@ class BranchingPolicy(MaskableMultiInputActorCriticPolicy):
         lr_schedule: Learning rate by remaining progress.
         width: Units of each layer.
         return_unit: What one unit of the value head's output is worth, > 0.
+        use_sde: PPO passes it; must be False, for there is no noise in Discrete actions.
         optimizer_class: Of the weights.
         optimizer_kwargs: Its other arguments; None takes SB3's.
 
@@ -82,11 +83,14 @@ class BranchingPolicy(MaskableMultiInputActorCriticPolicy):
         *,
         width: int = 64,
         return_unit: float = 1.0,
+        use_sde: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ):
         self.width = check_integer("width", width)
         self.return_unit = check_number("return_unit", return_unit, above=0)
+        if use_sde:
+            raise ConfigError("use_sde is for continuous actions; branching is a choice. Leave it.")
         self.default_action = _has_default(observation_space, action_space)
         super().__init__(
             cast("spaces.Dict", observation_space),

@@ -163,14 +163,22 @@ def _check_spaces(world: str, observation_space: Any, action_space: Any) -> None
     for key, part in parts.items():
         if not isinstance(part, _PLAIN):
             entry = f" entry {key!r}" if key else ""
-            example = "" if is_parallel(world) else f", for example {_FLATTEN}"
             raise ConfigError(
                 f"The observation{entry} of {world} is a {type(part).__name__} space, which PPO "
-                "cannot read; give 'wrappers' that make it a Box, Discrete or a Dict of those"
-                f"{example}."
+                f"cannot read; {_advice(world, part)}."
             )
     if not isinstance(action_space, _PLAIN):
         raise ConfigError(
             f"The actions of {world} are a {type(action_space).__name__} space; PPO needs Box, "
             "Discrete, MultiDiscrete or MultiBinary."
         )
+
+
+def _advice(world: str, space: Any) -> str:
+    aim = "a Box, Discrete or a Dict of those"
+    if not space.is_np_flattenable:
+        return (
+            f"choose another observation of the world, or wrap it in one of yours that makes {aim}"
+        )
+    example = "" if is_parallel(world) else f", for example {_FLATTEN}"
+    return f"give 'wrappers' that make it {aim}{example}"

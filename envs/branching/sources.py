@@ -3,6 +3,7 @@
 - `Drawn`: an instance that was drawn, and how to build its model.
 - `FamilySource`: generates programs of a family.
 - `FileSource`: draws from a file or the files of a folder.
+- `make_source`: the one that a world's arguments name.
 - `given_instance`: an instance named in the options of a reset.
 """
 
@@ -26,10 +27,11 @@ from rewardloom.envs.branching.instances import (
 from rewardloom.errors import ConfigError, unknown_name
 from rewardloom.rewards.numbers import is_integer
 
-__all__ = ["Drawn", "FamilySource", "FileSource", "Size", "Source", "given_instance"]
+__all__ = ["Drawn", "FamilySource", "FileSource", "Size", "Source", "given_instance", "make_source"]
 
 _SEEDS = 2**63 - 1
 _PROBES = 8
+_NO_FAMILY = {"family": "set_cover", "size": "tiny", "generator": None}  # a world's defaults
 
 
 class Drawn(NamedTuple):
@@ -194,6 +196,35 @@ class FileSource:
         model = read_model(file, relaxation=file not in self._checked)
         self._checked.add(file)
         return model
+
+
+def make_source(
+    family: str,
+    size: str,
+    generator: Mapping[str, Any] | None,
+    instances: str | os.PathLike[str] | None,
+) -> Source:
+    """Return the source that a world's arguments name.
+
+    Args:
+        family: As in `FamilySource`.
+        size: As in `FamilySource`.
+        generator: As in `FamilySource`; None for nothing.
+        instances: A file or folder instead of a family; None: the family.
+
+    Raises:
+        ConfigError: As the sources do, or arguments of a family beside files.
+    """
+    if instances is None:
+        return FamilySource(family, size, generator or {})
+    given = {"family": family, "size": size, "generator": generator or None}
+    for name, value in given.items():
+        if value != _NO_FAMILY[name]:
+            raise ConfigError(
+                f"{name}={value!r} says nothing of the files that instances= names. Leave one of "
+                "the two out, and use rewardloom/MilpBranching-v0."
+            )
+    return FileSource(instances)
 
 
 def given_instance(instance: Any) -> Drawn:

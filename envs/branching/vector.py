@@ -89,9 +89,12 @@ class MilpBranchingVector(SyncVectorEnv):
             InvalidAction: One of them is not legal; no world has moved.
             ResetNeeded: A world has no decision that waits.
         """
-        given = list(zip(self.envs, iterate(self.action_space, actions), strict=True))
-        for env, action in given:
-            env.check(action)
+        given = self._given(actions)
+        for index, (env, action) in enumerate(given):
+            try:
+                env.check(action)
+            except gym.error.InvalidAction as error:
+                raise gym.error.InvalidAction(f"Environment {index}: {error}") from None
         try:
             for env, action in given:
                 env.begin(self._pool, action)
@@ -101,6 +104,15 @@ class MilpBranchingVector(SyncVectorEnv):
                 with contextlib.suppress(Exception):  # the first error is the one to tell
                     env.give_up()
             raise
+
+    def _given(self, actions: Any) -> list[tuple[_Ahead, Any]]:
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,) or not np.issubdtype(array.dtype, np.integer):
+            raise gym.error.InvalidAction(
+                f"actions must be {self.num_envs} integers, not {array.dtype} of shape "
+                f"{array.shape}."
+            )
+        return list(zip(self.envs, iterate(self.action_space, array), strict=True))
 
     def action_masks(self) -> np.ndarray:
         """Return the legal actions of the waiting decisions, (num_envs, n) bool."""

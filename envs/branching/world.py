@@ -31,7 +31,7 @@ from rewardloom.envs.branching.records import Decision, EpisodeRecord, SearchRes
 from rewardloom.envs.branching.session import BranchingSession
 from rewardloom.envs.branching.settings import SearchSettings
 from rewardloom.envs.branching.sizing import probe
-from rewardloom.envs.branching.sources import FamilySource, FileSource, Source
+from rewardloom.envs.branching.sources import make_source
 from rewardloom.envs.branching.spaces import CandidateSpace
 from rewardloom.envs.branching.tree import TreeTable
 from rewardloom.errors import ConfigError, refuse_unknown
@@ -243,11 +243,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
         )
         self.horizon = None if horizon is None else check_integer("horizon", horizon)
         self.render_mode = render_mode
-        source: Source = (
-            FamilySource(family, size, generator or {})
-            if instances is None
-            else FileSource(instances)
-        )
+        source = make_source(family, size, generator, instances)
         self._observations = build_observations(
             observation,
             source,

@@ -7,8 +7,9 @@ import pytest
 from rewardloom.baselines.training.config import TrainConfig
 from rewardloom.baselines.training.run import train
 from rewardloom.baselines.training.timing import Clock
-from rewardloom.baselines.training.worlds import make_training_worlds
+from rewardloom.baselines.training.worlds import make_training_worlds, make_world
 from rewardloom.envs.branching.vector import MilpBranchingVector
+from rewardloom.errors import ConfigError
 
 WORLD = "rewardloom:rewardloom/MilpBranchingMicro-v0"
 WRAPPED = {"wrappers": ["gymnasium.wrappers:OrderEnforcing"]}
@@ -50,3 +51,9 @@ def test_wrappers_of_single_worlds_rule_the_native_vector_out(changes, native):
         assert isinstance(getattr(inner, "env", None), MilpBranchingVector) == native
     finally:
         worlds.venv.close()
+
+
+def test_a_graph_is_not_sent_to_a_wrapper_that_leaves_it_one():
+    with pytest.raises(ConfigError, match="choose another observation") as caught:
+        make_world(settings(world_kwargs={"observation": "graph"}))
+    assert "FlattenObservation" not in str(caught.value)

@@ -104,3 +104,11 @@ def test_the_commands_modules_load_neither_torch_nor_scip():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_agent_without_instances_is_told_what_it_needs(capsys, tmp_path):
+    save_agent(MostInfeasibleAgent(), tmp_path / "nearest")
+    assert main(["evaluate", str(tmp_path / "nearest")]) == 2
+    message = capsys.readouterr().err
+    assert "rewardloom branching" in message
+    assert "--instances SET" in message

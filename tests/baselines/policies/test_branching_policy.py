@@ -193,3 +193,17 @@ def test_branching_learns_with_undiscounted_returns_in_large_units():
     found = defaults_for("rewardloom:rewardloom/MilpBranchingMicro-v0")["algo_kwargs"]
     assert found["gamma"] == 1.0
     assert found["vf_coef"] * found["policy_kwargs"]["return_unit"] ** 2 == pytest.approx(0.5)
+
+
+def test_plain_ppo_plays_without_masks_because_the_policy_reads_them(tmp_path):
+    config = TrainConfig(
+        world="rewardloom:rewardloom/MilpBranchingMicro-v0",
+        algo="ppo",
+        steps=128,
+        num_envs=2,
+        device="cpu",
+        algo_kwargs={"n_steps": 32, "n_epochs": 1},
+        eval_episodes=2,
+    )
+    assert train(config, tmp_path / "run", progress=False).state == "finished"
+    assert PpoAgent.load(tmp_path / "run")

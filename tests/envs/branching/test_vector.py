@@ -65,8 +65,11 @@ def test_an_illegal_action_moves_no_world():
     assert masks.shape == (3, 15)
     actions = first_legal(masks)
     actions[2] = np.flatnonzero(~masks[2])[0]
-    with pytest.raises(InvalidAction, match="not a candidate"):
+    with pytest.raises(InvalidAction, match=r"Environment 2: .*not a candidate"):
         vector.step(actions)
+    for wrong in (actions[:2], actions.astype(float), int(actions[0])):
+        with pytest.raises(InvalidAction, match="must be 3 integers"):
+            vector.step(wrong)
     assert vector.get_attr("decision") == waiting
     vector.step(first_legal(masks))
     assert all(

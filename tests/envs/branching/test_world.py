@@ -322,6 +322,18 @@ def test_a_limit_at_the_optimum_leaves_room_for_a_millionth():
     assert objective_limit(0, "minimize") == 1e-5
 
 
+def test_arguments_of_a_family_beside_files_are_refused(tmp_path):
+    program = generate("micro", np.random.default_rng(0), size="tiny").to_model()
+    file = tmp_path / "micro.lp"
+    program.writeProblem(str(file), verbose=False)
+    program.free()
+    env = MilpBranching(instances=file)
+    assert env.reset(seed=0)[1]["instance"] == "micro.lp"
+    for given in ({"family": "micro"}, {"size": "train"}, {"generator": {"num_rows": 3}}):
+        with pytest.raises(ConfigError, match="Leave one of the two out"):
+            MilpBranching(instances=file, **given)
+
+
 def test_programs_that_nothing_can_branch_on_are_named():
     program = generate("micro", np.random.default_rng(0), size="tiny")
     relaxed = dataclasses.replace(program, is_integer=np.zeros(15, bool))
