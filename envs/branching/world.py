@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import operator
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -24,6 +23,13 @@ from rewardloom.envs.branching.arguments import (
     component_names,
 )
 from rewardloom.envs.branching.components import COMPONENTS, TERMINAL
+from rewardloom.envs.branching.infos import (
+    METRICS,
+    candidate_index,
+    ended_info,
+    record_of,
+    waiting_info,
+)
 from rewardloom.envs.branching.observations import OBSERVATIONS, build_observations
 from rewardloom.envs.branching.opening import Opened, Opener
 from rewardloom.envs.branching.optima import Optima
@@ -37,10 +43,7 @@ from rewardloom.envs.branching.tree import TreeTable
 from rewardloom.errors import ConfigError, refuse_unknown
 from rewardloom.rewards.numbers import check_integer
 
-__all__ = ["METRICS", "MilpBranching"]
-
-METRICS = ("nodes", "lp_iterations", "decisions", "scip_decisions", "gap")
-"""Keys of `info["episode_metrics"]`."""
+__all__ = ["MilpBranching"]
 
 
 class MilpBranching(gym.Env[Any, np.int64]):
@@ -401,23 +404,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
     # Within a search.
 
     def _choice(self, action: Any, decision: Decision) -> int | None:
-        """Return the index of the candidate that an action names; None for SCIP's own rule."""
-        try:
-            position = operator.index(action)
-        except TypeError:
-            position = -1
-        if position == self._default:
-            return None
-        found = np.flatnonzero(decision.candidates == position)
-        if len(found) == 0 and self._lenient:
-            return None
-        if len(found) == 0:
-            raise gym.error.InvalidAction(
-                f"{action!r} is not a candidate of node {decision.node}, which has "
-                f"{len(decision)}. Take one where action_masks() is True, with MaskablePPO or "
-                "action_space.sample(); the decision still waits."
-            )
-        return int(found[0])
+        return candidate_index(action, decision, default=self._default, lenient=self._lenient)
 
     def _observe(self, decision: Decision) -> Any:
         """Build the observation; a search whose LP does not fit into it is ended."""
@@ -438,18 +425,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
     def _info(self, decision: Decision) -> dict[str, Any]:
         mask = self._mask(decision)
         self._actions.legal = mask.copy()
-        return {
-            "action_mask": mask,
-            "node_id": decision.node,
-            "parent_id": decision.parent,
-            "depth": decision.depth,
-            "side": decision.side,
-            "num_candidates": len(decision),
-            "nodes": decision.nodes,
-            "lp_iterations": decision.lp_iterations,
-            "dual_bound": decision.dual_bound,
-            "primal_bound": decision.primal_bound,
-        }
+        return waiting_info(decision, mask)
 
     # Ending a search.
 
@@ -457,14 +433,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
         result = opened.session.result
         assert result is not None
         components = opened.costs.update(result, over=True, solved=result.solved)
-        dual, primal = result.minimized_bounds
         info = {
-            "action_mask": self._mask(None),
-            **dict.fromkeys(("node_id", "parent_id", "depth", "side", "num_candidates"), 0),
-            "nodes": result.nodes,
-            "lp_iterations": result.lp_iterations,
-            "dual_bound": dual,
-            "primal_bound": primal,
+            **ended_info(result, self._mask(None)),
             "reward_components": components,
             **self._close_episode(opened, result, result.status),
         }
@@ -474,17 +444,8 @@ class MilpBranching(gym.Env[Any, np.int64]):
     def _close_episode(self, opened: Opened, result: SearchResult, status: str) -> dict[str, Any]:
         """Put the episode into `last_episode` and return what its last info tells."""
         steps, by_scip = self._steps, self._left_to_scip
-        values = (result.nodes, result.lp_iterations, steps, by_scip, min(result.gap, 1.0))
-        metrics = {name: float(value) for name, value in zip(METRICS, values, strict=True)}
-        self.last_episode = EpisodeRecord(
-            self._steps,
-            status,
-            result,
-            opened.drawn.name,
-            opened.drawn.seed,
-            opened.solver_seed,
-            metrics,
-        )
+        self.last_episode = record_of(opened, result, status, steps=steps, by_scip=by_scip)
+        metrics = self.last_episode.metrics
         self._opened = self._decision = self._actions.legal = None
         return {"is_success": result.solved, "status": status, "episode_metrics": dict(metrics)}
 
