@@ -14,21 +14,29 @@ import numpy as np
 from PIL import Image
 
 from rewardloom.baselines.branching.agents import MostInfeasibleAgent, load_agent
-from rewardloom.baselines.branching.rules import with_rule
+from rewardloom.baselines.branching.rules import RULES, with_rule
 from rewardloom.envs.branching.drawing import draw_tree, draw_trees
 from rewardloom.envs.branching.instances.families import FAMILIES, generate
 from rewardloom.envs.branching.observations import observer
 from rewardloom.envs.branching.session import BranchingSession, evaluate
 from rewardloom.envs.branching.settings import NODE_SELECTIONS, PRESETS, SearchSettings
+from rewardloom.errors import unknown_name
 
 WORDS = {
     "random": "Random",
     "mostinf": "Most infeasible",
     "pscost": "Pseudocost",
     "relpscost": "Reliability pseudocost",
-    "vanillafullstrong": "Full strong branching",
 }
+OURS = ("random", "mostinf")
 SCALE = 2  # pixels in a unit, for screens with many
+
+
+def known_policy(name):
+    """Return the name of a policy or the folder of an agent, for argparse."""
+    if Path(name).is_dir() or name in OURS or name in RULES:
+        return name
+    raise argparse.ArgumentTypeError(unknown_name("policy or folder", name, {*OURS, *RULES}))
 
 
 def policy_of(name, seed):
@@ -61,7 +69,14 @@ def prepared(args, name):
     return policy, model, settings, observer(observation, model)
 
 
-def draw_waiting(args, heading):
+def progress(session, decisions):
+    """Return what a picture of the session shows: so many decisions, or all there were."""
+    if session.decision is not None:
+        return f"after {decisions} decision{'' if decisions == 1 else 's'}"
+    return "the whole search" if session.result.solved else f"ended by {session.result.status}"
+
+
+def draw_waiting(args, name):
     """Draw the first policy's search as it waits after some decisions, or at its end."""
     policy, model, settings, observe = prepared(args, args.policy[0])
     with BranchingSession(model, settings, observe=observe) as session:
@@ -71,6 +86,7 @@ def draw_waiting(args, heading):
                 break
             choice = policy(decision)
             decision = session.default() if choice is None else session.branch(choice)
+        heading = f"{name}: {progress(session, args.decisions)}"
         size = (480 * SCALE, 720 * SCALE)
         return draw_tree(session.tree, current=decision, size=size, heading=heading, scale=SCALE)
 
@@ -97,7 +113,9 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--policy", nargs="+", default=["random", "vanillafullstrong"])
+    parser.add_argument(
+        "--policy", nargs="+", type=known_policy, default=["random", "vanillafullstrong"]
+    )
     parser.add_argument("--family", default="set_cover", choices=FAMILIES)
     parser.add_argument("--size", default="tiny", choices=("tiny", "train", "transfer"))
     parser.add_argument("--preset", default="light", choices=PRESETS)
@@ -110,8 +128,7 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     name = f"{args.family}, {args.size}, seed {args.instance_seed}"
-    after = f"{name}: after {args.decisions} decisions"
-    write(args.out / "branching_tree.png", draw_waiting(args, after))
+    write(args.out / "branching_tree.png", draw_waiting(args, name))
     write(args.out / "branching_two_trees.png", draw_whole(args, f"The same problem: {name}"))
 
 

@@ -60,9 +60,9 @@ def draw_tree(
 
     Nodes are labeled, where there is room, with the variable that was branched on; the branch with
     the lowered upper bound is on the left. "Y 3|4" has Y <= 3 there and Y >= 4 on the right; the
-    two bounds are left out for variables that were only branched into 0 and 1. Children that SCIP
-    has not processed are hollow; they are open during a search and discarded after it. Equal
-    arguments give equal arrays.
+    two bounds are left out for variables that were only branched into 0 and 1, and where there is
+    no room for them. Children that SCIP has not processed are hollow; they are open during a search
+    and discarded after it. Equal arguments give equal arrays.
 
     Args:
         table: The processed nodes.
