@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trains every learner that branches with five seeds on two families and compares them with SCIP's
 # rules on instances that nobody has trained on; then the ablations of the learner of revived
-# trajectories. About two hours on two cores.
+# trajectories. About an hour and a half on two cores.
 #
 #     sh examples/evidence/branching.sh runs/branching
 set -e
@@ -15,14 +15,13 @@ learn() { # LEARNER FOLDER SEED ARGUMENTS...
   rewardloom branching "$learner" --seed "$seed" --out "$out/$folder-$seed" --no-progress "$@"
 }
 
-compare() { # FAMILY COUNT TABLE GROUP...
-  family=$1 count=$2 table=$3
+compare() { # TABLE FAMILY GROUPS ARGUMENTS...
+  table=$1 family=$2 names=$3
   shift 3
-  for name in "$@"; do groups="$groups --group $name=$out/$name-$family-[0-4]"; done
-  # shellcheck disable=SC2086
-  rewardloom evaluate $groups --rules $rules --instances "$family:tiny:$count" --solver-seeds 5 \
-    --node-limit 10000 --reference pscost --out "$out/$table"
   groups=
+  for name in $names; do groups="$groups --group $name=$out/$name-$family-[0-4]"; done
+  # shellcheck disable=SC2086
+  rewardloom evaluate $groups --reference pscost --out "$out/$table" "$@"
 }
 
 for seed in 0 1 2 3 4; do
@@ -36,8 +35,10 @@ for seed in 0 1 2 3 4; do
   learn reinforce reinforce-combinatorial_auction $seed --family combinatorial_auction
   learn reinforce reinforce-set_cover $seed --family set_cover --world-set horizon=1000
 done
-compare set_cover 10 table-set_cover imitation reinforce ppo
-compare combinatorial_auction 20 table-combinatorial_auction imitation reinforce ppo
+compare table-set_cover set_cover "imitation reinforce" \
+  --rules $rules --instances set_cover:tiny:10 --solver-seeds 5 --node-limit 10000
+compare table-combinatorial_auction combinatorial_auction "imitation reinforce ppo" \
+  --rules $rules --instances combinatorial_auction:tiny:20 --solver-seeds 5 --node-limit 10000
 
 spread='redistribution={"mode":"softmax","score":"info:dual_gain","sign":"blame"}'
 revived() { # NAME SEED ARGUMENTS...
@@ -53,5 +54,6 @@ for seed in 0 1 2 3 4; do
   revived revived-steps $seed --set targets=steps
   revived revived-steps-dual $seed --set targets=steps --set "$spread"
 done
-compare combinatorial_auction 20 table-revived \
-  revived revived-nohistory revived-dual revived-steps revived-steps-dual
+compare table-revived combinatorial_auction \
+  "revived revived-nohistory revived-dual revived-steps revived-steps-dual" \
+  --rules pscost --instances combinatorial_auction:tiny:10 --solver-seeds 3 --node-limit 2000
