@@ -1,5 +1,7 @@
 """Settings of the whole suite."""
 
+import signal
+
 import hypothesis
 import pytest
 
@@ -15,3 +17,11 @@ def one_torch_thread():
     except ImportError:
         return
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def _ctrl_c_raises():
+    """A shell starts what runs in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -10,7 +10,7 @@ decisions that are kept.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -103,11 +103,14 @@ class Collector:
         self._share = expert_share
         self._rows: list[tuple[Any, ...]] = []
 
-    def collect(self, decisions: int) -> Demonstrations:
+    def collect(
+        self, decisions: int, log: Callable[[dict[str, float]], None] | None = None
+    ) -> Demonstrations:
         """Search until enough decisions are labelled.
 
         Args:
             decisions: How many; the last search is not cut, the rest of its labels is dropped.
+            log: Called after every search, with `labelled`, how many there are.
 
         Raises:
             ConfigError: Many instances in a row end without a decision.
@@ -116,6 +119,8 @@ class Collector:
         fruitless = 0
         while len(self._rows) < decisions:
             fruitless = 0 if self._search(decisions) else fruitless + 1
+            if log is not None:
+                log({"labelled": float(min(len(self._rows), decisions))})
             if fruitless == _FRUITLESS:
                 raise ConfigError(
                     f"SCIP solved {_FRUITLESS} instances of {self._source!r} without a decision. "

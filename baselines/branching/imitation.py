@@ -207,7 +207,8 @@ def train(config: ImitationConfig, log: Log | None = None) -> ScorerAgent:
 
     Args:
         config: What to learn.
-        log: Called after every epoch, with `epoch`, `loss` and what `rate` returns.
+        log: Called after every search with `labelled`, then after every epoch with `epoch`, `loss`
+            and what `rate` returns.
 
     Raises:
         ConfigError: World arguments that do not fit, or instances without a decision.
@@ -218,7 +219,7 @@ def train(config: ImitationConfig, log: Log | None = None) -> ScorerAgent:
         torch.manual_seed(config.seed)
         agent = ScorerAgent(config.width)
     agent.network.to(config.device)
-    found = collector.collect(config.decisions)
+    found = collector.collect(config.decisions, log)
     kept = round(config.decisions * (1 - config.held_out_share))
     kept = min(max(kept, 1), config.decisions - 1)
     known, rest = (

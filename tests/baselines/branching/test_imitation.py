@@ -175,7 +175,10 @@ def test_training_is_the_same_for_the_same_seed():
     logs = [[], []]
     agents = [train(config, log.append) for log in logs]
     assert logs[0] == logs[1]
-    assert [row["epoch"] for row in logs[0]] == [1.0, 2.0, 3.0]
+    labelled = [row["labelled"] for row in logs[0] if "labelled" in row]
+    assert labelled == sorted(labelled)
+    assert labelled[-1] == 40.0
+    assert [row["epoch"] for row in logs[0] if "epoch" in row] == [1.0, 2.0, 3.0]
     for first, second in zip(*(a.network.parameters() for a in agents), strict=True):
         assert torch.equal(first, second)
 

@@ -177,14 +177,6 @@ def test_a_limit_of_time_acts_during_the_root(limit):
     assert not session.result.solved
 
 
-@pytest.fixture
-def _ctrl_c_raises():
-    """A shell starts what runs in its background with the signal ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("_ctrl_c_raises")
 @pytest.mark.parametrize("build", [slow_root, long_lp])
 def test_ctrl_c_during_the_root_ends_the_search_and_reaches_the_caller(build):
@@ -385,7 +377,8 @@ print("alive", [t.name for t in threading.enumerate()])
     assert done.stdout == "alive ['MainThread']\n"
 
 
-def test_an_interrupted_abort_can_be_repeated(monkeypatch):
+@pytest.mark.usefixtures("_ctrl_c_raises")
+def test_an_interrupted_abort_can_be_repeated():
     """Thread.join, interrupted, would call the thread dead, and the abort give up at once."""
     gate, calls = threading.Event(), []
 

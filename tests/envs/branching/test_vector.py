@@ -133,6 +133,7 @@ def test_the_smaller_limit_of_steps_counts(horizon, most):
     vector.close()
 
 
+@pytest.mark.usefixtures("_ctrl_c_raises")
 def test_what_ctrl_c_interrupts_can_be_reset(monkeypatch):
     vector = MilpBranchingVector(2, family="micro")
     vector.reset(seed=SEED)
