@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rewardloom.baselines.branching.rules import with_rule
 from rewardloom.envs.branching.features import Extractor, strong_branching_scores
 from rewardloom.envs.branching.observations import node_features
 from rewardloom.envs.branching.records import Decision
@@ -37,7 +38,6 @@ _SEARCH = {
     "gap_limit": 0.0,
     "objective_limit": None,
 }
-_NEXT_TO_OURS = 536870910  # SCIP's rule of the next lower priority decides what we leave to it
 _SOLVER_SEEDS = 2**31
 _FRUITLESS = 200  # searches in a row without a decision
 
@@ -154,5 +154,6 @@ def _make_settings(arguments: Mapping[str, Any]) -> SearchSettings:
     given = {name: arguments[name] for name in _SEARCH if name not in ("horizon", "parameters")}
     if isinstance(given["objective_limit"], str):
         raise ConfigError("world_kwargs: imitation needs objective_limit as a number or None.")
-    parameters = {"branching/pscost/priority": _NEXT_TO_OURS, **(arguments["parameters"] or {})}
-    return SearchSettings(**given, decision_limit=arguments["horizon"], parameters=parameters)
+    ruled = with_rule(SearchSettings(**given, decision_limit=arguments["horizon"]), "pscost")
+    parameters = {**ruled.parameters, **(arguments["parameters"] or {})}
+    return dataclasses.replace(ruled, parameters=parameters)

@@ -216,8 +216,6 @@ def _search(
         chosen.append(choice)
         decided.append(decision.node)
         world.step(np.int64(decision.candidates[choice]))
-        if world.session is None:
-            break
     assert world.last_episode is not None
     tree = world.last_episode.result.tree
     returns = subtree_returns(tree, decided, logarithm=logarithm)

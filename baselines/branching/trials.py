@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 
 from rewardloom.baselines.branching.agents import BranchingAgent, load_agent
 from rewardloom.baselines.branching.results import Trial
-from rewardloom.baselines.branching.rules import check_rule, with_rule
+from rewardloom.baselines.branching.rules import check_rule, search_with_rule
 from rewardloom.baselines.branching.test_sets import TestInstance
 from rewardloom.envs.branching.observations import observer
 from rewardloom.envs.branching.records import Decision, SearchResult
@@ -124,7 +125,7 @@ def run_trials(
         for seed in range(solver_seeds)
     ]
     # One instance after the other, so that what is done early compares all policies.
-    order = sorted(range(len(tasks)), key=lambda i: (instances.index(tasks[i].instance), i))
+    order = sorted(range(len(tasks)), key=lambda i: (i // solver_seeds % len(instances), i))
     found: dict[int, Trial] = {}
     for number, trial in _run(tasks, order, jobs):
         found[number] = trial
@@ -143,8 +144,8 @@ def _with_random(policies: Sequence[Policy]) -> list[Policy]:
 
 
 def _check_unique(kind: str, names: Sequence[Any]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ConfigError(f"There are two of the {kind} {name!r}; each needs its own name.")
 
 
@@ -194,8 +195,8 @@ class _Runner:
     def run(self, task: _Task) -> Trial:
         """Search once."""
         if task.policy.rule is not None:
-            settings = with_rule(task.settings, task.policy.rule)
-            result = evaluate(lambda _: None, task.instance.build(), settings)
+            model = task.instance.build()
+            result = search_with_rule(model, task.settings, task.policy.rule)
             return _trial(task, result, 0.0, 0)
         agent = self._agent(task.policy.agents[task.agent])
         return _run_agent(task, agent)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     config = _make_config(module.train, {**given, "seed": args.seed, "world_kwargs": world})
 
     from rewardloom.baselines.branching.training import train_into
-    from rewardloom.baselines.training.algorithms import checked_device
+    from rewardloom.baselines.training.devices import checked_device
 
     checked_device(config.device)
 

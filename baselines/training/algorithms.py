@@ -2,7 +2,7 @@
 
 - `build_model`: a fresh agent for a VecEnv.
 - `restore_model`: the same with the parameters of a saved zip.
-- `algorithm_class`, `checked_device`: what the agent is and where it computes.
+- `algorithm_class`: what the agent is.
 - `defaults_for`: the starting values for a world, from `defaults.json`.
 
 The values in `defaults.json` are keyed by the beginning of a world's id; the longest match is used.
@@ -19,7 +19,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias, get_args, get_origin
 
-import torch
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
@@ -29,6 +28,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rewardloom.baselines.training.config import TrainConfig, merged_arguments
 from rewardloom.baselines.training.construction import import_named
+from rewardloom.baselines.training.devices import checked_device
 from rewardloom.baselines.training.worlds import has_action_masks
 from rewardloom.errors import ConfigError, refuse_unknown
 
@@ -36,7 +36,6 @@ __all__ = [
     "Agent",
     "algorithm_class",
     "build_model",
-    "checked_device",
     "defaults_for",
     "restore_model",
 ]
@@ -102,23 +101,6 @@ def algorithm_class(config: TrainConfig, *, masked: bool) -> type[PPO] | type[Ma
             "Use algo='ppo'."
         )
     return MaskablePPO if masked and config.algo != "ppo" else PPO
-
-
-def checked_device(name: str) -> str:
-    """Return `name`, or raise `ConfigError` for a device that is not here.
-
-    SB3 would quietly take the CPU instead of a missing GPU.
-    """
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise ConfigError(f"There is no device {name!r}; use auto, cpu or cuda.") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device={name!r}, but torch finds no CUDA GPU here; `rewardloom doctor` says why. "
-            "Use auto or cpu."
-        )
-    return name
 
 
 def defaults_for(world: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.utils import set_random_seed
 
-from rewardloom.baselines.training.algorithms import Agent, algorithm_class, checked_device
+from rewardloom.baselines.training.algorithms import Agent, algorithm_class
 from rewardloom.baselines.training.config import TrainConfig
+from rewardloom.baselines.training.devices import checked_device
 from rewardloom.baselines.training.folder import RunFolder
 from rewardloom.baselines.training.players import Outcome, Player, choose_actions, make_player
 from rewardloom.baselines.training.threads import torch_threads

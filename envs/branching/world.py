@@ -334,11 +334,9 @@ class MilpBranching(gym.Env[Any, np.int64]):
             ResetNeeded: No decision is waiting.
             InvalidAction: `action` is not a candidate; the decision still waits.
         """
-        opened, decision = self._opened, self._decision
-        if opened is None or decision is None:
-            raise gym.error.ResetNeeded("No decision is waiting; call reset() first.")
+        opened, choice = self._opened, self._choice(action)
+        assert opened is not None
         session, costs = opened.session, opened.costs
-        choice = self._choice(action, decision)
         self._decision = self._actions.legal = None
         decision = session.default() if choice is None else session.branch(choice)
         self._steps += 1
@@ -356,9 +354,7 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     def check_action(self, action: int | np.int64) -> None:
         """Raise what `step` would raise for an action; nothing moves."""
-        if self._decision is None:
-            raise gym.error.ResetNeeded("No decision is waiting; call reset() first.")
-        self._choice(action, self._decision)
+        self._choice(action)
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return the legal actions of the waiting decision, (n,) bool; none after the end."""
@@ -378,8 +374,10 @@ class MilpBranching(gym.Env[Any, np.int64]):
         if tree is None:
             raise gym.error.ResetNeeded("There is no search to render; call reset() first.")
         show = tree_text if self.render_mode == "ansi" else draw_tree
-        shown = self.last_episode if self._opened is None else self._opened.drawn
-        heading = getattr(shown, "instance", None) or getattr(shown, "name", "")
+        if self._opened is not None:
+            heading = self._opened.drawn.name
+        else:
+            heading = "" if self.last_episode is None else self.last_episode.instance
         return show(tree, current=self._decision, heading=heading)
 
     def close(self) -> None:
@@ -403,8 +401,10 @@ class MilpBranching(gym.Env[Any, np.int64]):
 
     # Within a search.
 
-    def _choice(self, action: Any, decision: Decision) -> int | None:
-        return candidate_index(action, decision, default=self._default, lenient=self._lenient)
+    def _choice(self, action: Any) -> int | None:
+        if self._decision is None:
+            raise gym.error.ResetNeeded("No decision is waiting; call reset() first.")
+        return candidate_index(action, self._decision, default=self._default, lenient=self._lenient)
 
     def _observe(self, decision: Decision) -> Any:
         """Build the observation; a search whose LP does not fit into it is ended."""
