@@ -161,7 +161,7 @@ def install_package(pip: list[str], newest: bool) -> None:
         run([*pip, "install", "--quiet", "--editable", ".[all,dev]"])
         run([*pip, "install", "--quiet", "--no-deps", nle_requirement()])
     else:
-        say("installing rewardloom, Stable-Baselines3 and NetHack")
+        say("installing rewardloom, Stable-Baselines3, SCIP and NetHack")
         run([*pip, "install", "--quiet", "--editable", ".[all,nethack,dev]"])
 
 
